@@ -1,0 +1,27 @@
+// npm run check: types, lint and format, and the rules of the source tree, side by side.
+
+import { join } from 'node:path'
+import { ROOT, runStage, type Stage, summary } from '#tools/stages.ts'
+
+const STAGE_TIMEOUT_MS = 180_000
+
+const bin = (name: string): string => join(ROOT, 'node_modules/.bin', name)
+const stages: readonly Stage[] = [
+  { name: 'types (tsc)', command: bin('tsc'), args: ['-p', '.'], timeoutMs: STAGE_TIMEOUT_MS },
+  {
+    name: 'lint and format (biome)',
+    command: bin('biome'),
+    args: ['check', '--error-on-warnings', '--max-diagnostics=50', '.'],
+    timeoutMs: STAGE_TIMEOUT_MS,
+  },
+  {
+    name: 'rules of the tree (tidy)',
+    command: process.execPath,
+    args: ['--test', '--test-reporter=dot', 'tools/tidy.test.ts'],
+    timeoutMs: STAGE_TIMEOUT_MS,
+  },
+]
+
+const results = await Promise.all(stages.map((stage) => runStage(stage, true)))
+process.stdout.write(`\ncheck\n${summary(results)}\n`)
+if (results.some((result) => !result.passed)) process.exitCode = 1
