@@ -1,0 +1,88 @@
+// The Log port on pino: JSON lines for machines, one plain line for a person at a terminal. Never waits for its reader.
+
+import { isatty } from 'node:tty'
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino'
+import { type Clock, Timer, type TimerOwner } from '#core/clock.ts'
+import type { Fields, Log, LogLevel } from '#core/log.ts'
+
+/** Lines of debug and info grade wait so long to be written together, in milliseconds. */
+export const FLUSH_MS = 200
+/** Octets collected before they are written without waiting. */
+export const BATCH_OCTETS = 16 * 1_024
+/** Octets waiting for a reader that does not read; what comes then is lost. */
+export const QUEUED_OCTETS_MAX = 4 * 1_024 * 1_024
+
+const STDOUT = 1
+const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' }
+
+/** Where and how to log. */
+export interface PinoLogOptions {
+  readonly level: LogLevel
+  /** Whether lines are for a person; by default when standard output is a terminal. */
+  readonly plain?: boolean
+  /** Fields on every line, such as the node's name. */
+  readonly fields?: Fields
+  /** Takes the lines in place of standard output, for tests. */
+  readonly stream?: DestinationStream
+}
+
+/** One line for a person: time, level, code, fields. */
+export function plainLine(json: string): string {
+  const { time, level, code, ...fields } = JSON.parse(json) as Record<string, string | number | boolean | null>
+  const rest = Object.entries(fields).map(([name, value]) => `${name}=${plainValue(value)}`)
+  return `${String(time).slice(11, 23)} ${(LEVELS[Number(level)] ?? String(level)).padEnd(5)} ${[code, ...rest].join(' ')}\n`
+}
+
+function plainValue(value: unknown): string {
+  const text = String(value)
+  return typeof value === 'string' && /[\s"=]|^$/.test(text) ? JSON.stringify(text) : text
+}
+
+/** Logs to standard output. Warnings and errors are handed over at once, the rest in batches. */
+export class PinoLog implements Log, TimerOwner {
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #flushTimer = new Timer(this)
+  readonly #output: ReturnType<typeof destination> | null
+
+  constructor(clock: Clock, options: PinoLogOptions) {
+    this.#clock = clock
+    const settings = { level: options.level, base: options.fields ?? null, timestamp: stdTimeFunctions.isoTime }
+    if (options.stream !== undefined) {
+      this.#output = null
+      this.#logger = pino(settings, options.plain === true ? plainStream(options.stream) : options.stream)
+      return
+    }
+    const output = destination({ dest: STDOUT, sync: false, minLength: BATCH_OCTETS, maxLength: QUEUED_OCTETS_MAX })
+    // A reader that has gone away (EPIPE) must not take the calls with it.
+    output.on('error', () => {})
+    this.#output = output
+    this.#logger = pino(settings, (options.plain ?? isatty(STDOUT)) ? plainStream(output) : output)
+  }
+
+  event(level: LogLevel, code: string, fields: Fields): void {
+    if (!this.#logger.isLevelEnabled(level)) return
+    this.#logger[level]({ code, ...fields })
+    if (this.#output === null) return
+    if (level === 'warn' || level === 'error') this.#output.flush()
+    else if (!this.#flushTimer.armed) this.#clock.arm(this.#flushTimer, 'flush', FLUSH_MS)
+  }
+
+  /** For the clock. */
+  onTimer(): void {
+    this.#output?.flush()
+  }
+
+  /** Writes everything before it returns: for the end of the process. */
+  flushNow(): void {
+    try {
+      this.#output?.flushSync()
+    } catch {
+      // Not opened yet, or the reader is gone: there is nowhere else to say it.
+    }
+  }
+}
+
+function plainStream(stream: DestinationStream): DestinationStream {
+  return { write: (json: string) => stream.write(plainLine(json)) }
+}
