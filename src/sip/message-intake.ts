@@ -7,7 +7,7 @@ import type { Ports } from '#core/ports.ts'
 import { RefusalLimiter, refusalText } from '#sip/_refusal.ts'
 import { checkRequest, checkResponse } from '#sip/check.ts'
 import type { Flow, TransportName } from '#sip/flow.ts'
-import { ParseProblem, parseMessage, Request, type Response } from '#sip/message.ts'
+import { type Message, ParseProblem, parseMessage, Request, type Response } from '#sip/message.ts'
 import type { OwnAddresses } from '#sip/own-addresses.ts'
 import { TrafficCounters } from '#sip/traffic-counters.ts'
 
@@ -20,8 +20,8 @@ export interface MessageUser {
 /** Makes the flow of a message once it is known that one is needed. */
 export interface FlowMaker {
   readonly transport: TransportName
-  /** The flow back to `source`. */
-  flowTowards(source: Endpoint): Flow
+  /** The flow back to `source`; `message` is what came and passed all checks, or null. */
+  flowTowards(source: Endpoint, message: Message | null): Flow
 }
 
 export class MessageIntake {
@@ -71,7 +71,7 @@ export class MessageIntake {
         return
       }
       this.#traffic[maker.transport].countRequest(message.method)
-      this.#user.onRequest(message, maker.flowTowards(source))
+      this.#user.onRequest(message, maker.flowTowards(source, message))
       return
     }
     const response = message as Response
@@ -86,11 +86,21 @@ export class MessageIntake {
       return
     }
     this.#traffic[maker.transport].countResponse(response.status)
-    this.#user.onResponse(response, maker.flowTowards(source))
+    this.#user.onResponse(response, maker.flowTowards(source, response))
   }
 
-  /** Counts a problem under its code without answering. */
-  countProblem(code: string): void {
+  /** Takes what a stream had when it could not be cut any further; `text` are header fields read so far, or null. */
+  receiveBroken(code: string, reason: string, text: string | null, source: Endpoint, maker: FlowMaker): void {
+    let request: Request | null = null
+    if (text !== null) {
+      const message = parseMessage(text)
+      if (message instanceof ParseProblem) request = message.request
+      else if (message instanceof Request) request = message
+    }
+    this.#onProblem(new ParseProblem(code, 400, reason, request), source, maker)
+  }
+
+  #countProblem(code: string): void {
     let counter = this.#problems.get(code)
     if (counter === undefined) {
       const name = `carillon_sip_malformed_total{code="${code}"}`
@@ -101,7 +111,7 @@ export class MessageIntake {
   }
 
   #onProblem(problem: ParseProblem, source: Endpoint, maker: FlowMaker): void {
-    this.countProblem(problem.code)
+    this.#countProblem(problem.code)
     const request = problem.request
     if (request === null || problem.status === 0) return
     if (!this.#limiter.admit(source.host)) {
@@ -114,6 +124,6 @@ export class MessageIntake {
       return
     }
     this.#refused.add()
-    maker.flowTowards(source).forResponse(request).send(text)
+    maker.flowTowards(source, null).forResponse(request).send(text)
   }
 }

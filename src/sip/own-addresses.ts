@@ -1,7 +1,6 @@
 // What we call ourselves in Via sent-by and Contact, and how we know it again: RFC 3261 §18.1.1, §18.1.2.
 
 import type { Endpoint } from '#core/net.ts'
-import type { TransportName } from '#sip/flow.ts'
 import { hostText, parseHostPort } from '#sip/uri.ts'
 
 /** The addresses under which the listeners of one transport layer are reached. */
@@ -40,7 +39,7 @@ export class OwnAddresses {
   }
 
   /** "host:port" of a listener for messages to `remote`. */
-  sentBy(_transport: TransportName, local: Endpoint, remote: Endpoint): string {
+  sentBy(local: Endpoint, remote: Endpoint): string {
     if (this.#advertises(local.family)) {
       return `${hostText(this.#advertisedHost ?? '')}:${this.#advertisedPort ?? local.port}`
     }

@@ -1,12 +1,15 @@
 // The transport layer: listeners, flows, and where responses go. RFC 3261 §18, RFC 3581, RFC 5626 §3.5, RFC 5923.
 
-import { type Endpoint, sameEndpoint, type TlsContext } from '#core/net.ts'
+import { type Endpoint, endpointText, sameEndpoint, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import type { Flow, Target, TransportName } from '#sip/flow.ts'
+import type { ListenerWatcher, Listening } from '#sip/listening.ts'
 import type { Request } from '#sip/message.ts'
 import { MessageIntake, type MessageUser } from '#sip/message-intake.ts'
 import { familyOf, OwnAddresses } from '#sip/own-addresses.ts'
-import { type ListenerWatcher, type Listening, UdpListener } from '#sip/udp-listener.ts'
+import { StreamListener } from '#sip/stream-listener.ts'
+import { STREAM_LIMITS_DEFAULT, type StreamLimits, StreamPool } from '#sip/stream-pool.ts'
+import { UdpListener } from '#sip/udp-listener.ts'
 
 /** A request larger than this goes over a reliable transport where there is one (§18.1.1: path MTU unknown). In octets. */
 export const UDP_SIZE_MAX_DEFAULT = 1_300
@@ -36,13 +39,18 @@ export interface TransportSettings {
   readonly udpSizeMax: number
   /** For TLS listeners and connections; null when there are none. */
   readonly tls: TlsContext | null
+  /** Bounds of TCP and TLS; {@link STREAM_LIMITS_DEFAULT} where absent. */
+  readonly limits?: Partial<StreamLimits>
 }
 
 export class SipTransport implements ListenerWatcher {
   readonly #user: TransportUser
   readonly #settings: TransportSettings
   readonly #own: OwnAddresses
+  readonly #listeners: Listening[] = []
   readonly #udp: UdpListener[] = []
+  readonly #streams: StreamListener[] = []
+  readonly #pool: StreamPool
   #unbound = 0
   #stopped = false
 
@@ -53,24 +61,48 @@ export class SipTransport implements ListenerWatcher {
     const intake = new MessageIntake(ports, this.#own, user)
     for (const { transport, host, port } of settings.listen) {
       const local: Endpoint = { host, port, family: familyOf(host) === 6 ? 6 : 4 }
-      if (transport === 'udp') this.#udp.push(new UdpListener(ports, local, this.#own, intake, this))
+      if (transport === 'udp') {
+        const listener = new UdpListener(ports, local, this.#own, intake, this)
+        this.#udp.push(listener)
+        this.#listeners.push(listener)
+      } else {
+        const listener = new StreamListener(ports, transport, local, transport === 'tls' ? settings.tls : null, this)
+        this.#streams.push(listener)
+        this.#listeners.push(listener)
+      }
     }
+    const limits = { ...STREAM_LIMITS_DEFAULT, ...settings.limits }
+    this.#pool = new StreamPool(ports, this.#own, intake, limits, settings.tls, this.#streams)
+    for (const listener of this.#streams) listener.feed(this.#pool)
   }
 
-  /** Opens all listeners. */
+  /** Opens all listeners. A TLS listener without a certificate fails as TLS_NO_CERTIFICATE. */
   start(): void {
-    this.#unbound = this.#udp.length
-    for (const listener of this.#udp) listener.start()
+    this.#unbound = this.#listeners.length
+    const bare = this.#streams.find((listener) => listener.transport === 'tls' && this.#settings.tls === null)
+    if (bare !== undefined) {
+      this.onBindFailed(bare, 'TLS_NO_CERTIFICATE')
+      return
+    }
+    for (const listener of this.#listeners) listener.start()
   }
 
+  /** Closes the listeners at once, and every connection after what is queued on it. */
   stop(): void {
     this.#stopped = true
-    for (const listener of this.#udp) listener.stop()
+    for (const listener of this.#listeners) listener.stop()
+    this.#pool.stop()
+  }
+
+  /** New handshakes, either way, use the new certificate; established connections stay. */
+  replaceTls(tls: TlsContext): void {
+    this.#pool.tls = tls
+    for (const listener of this.#streams) listener.replaceTls(tls)
   }
 
   /** The bound listeners, in the order of the settings. */
-  get listening(): readonly { transport: TransportName; local: Endpoint }[] {
-    return this.#udp.filter((listener) => listener.bound).map(({ transport, local }) => ({ transport, local }))
+  get listening(): readonly { readonly transport: TransportName; readonly local: Endpoint }[] {
+    return this.#listeners.filter(({ bound }) => bound).map(({ transport, local }) => ({ transport, local }))
   }
 
   /** Whether a request of `octets` may go over UDP (§18.1.1). */
@@ -78,11 +110,17 @@ export class SipTransport implements ListenerWatcher {
     return octets <= this.#settings.udpSizeMax
   }
 
-  /** The flow on which a request to `target` leaves; null when no listener of its transport and family is bound. */
+  /**
+   * The flow on which a request to `target` leaves: over UDP from the first bound listener of its family; over TCP or TLS
+   * a live connection (RFC 5923) or a new one. Null when no listener of that transport and family is bound or the bound
+   * of connections is reached.
+   */
   flowTo(target: Target): Flow | null {
+    if (target.transport !== 'udp') return this.#stopped ? null : this.#pool.flowTo(target)
     for (const listener of this.#udp) {
-      if (listener.bound && listener.local.family === target.endpoint.family)
-        return listener.flowTowards(target.endpoint)
+      if (listener.bound && listener.local.family === target.endpoint.family) {
+        return listener.flowTowards(target.endpoint, null)
+      }
     }
     return null
   }
@@ -99,13 +137,15 @@ export class SipTransport implements ListenerWatcher {
 
   /** The flow of a stored registration: the same socket and remote, or the live connection; null when it is gone. */
   flowFrom(transport: TransportName, local: Endpoint, remote: Endpoint): Flow | null {
-    if (transport !== 'udp') return null
+    if (transport !== 'udp') return this.#pool.flowFrom(transport, remote)
     const listener = this.#udp.find((candidate) => candidate.bound && sameEndpoint(candidate.local, local))
-    return listener === undefined ? null : listener.flowTowards(remote)
+    return listener === undefined ? null : listener.flowTowards(remote, null)
   }
 
-  audit(): { readonly flows: number; readonly connections: number } {
-    return { flows: this.#udp.reduce((sum, listener) => sum + listener.flowCount, 0), connections: 0 }
+  /** What is held now: UDP flow objects, connections, octets of unfinished messages. */
+  audit(): { readonly flows: number; readonly connections: number; readonly waitingOctets: number } {
+    const flows = this.#udp.reduce((sum, listener) => sum + listener.flowCount, 0)
+    return { flows, connections: this.#pool.size, waitingOctets: this.#pool.waitingOctets }
   }
 
   onBound(listener: Listening): void {
@@ -118,6 +158,6 @@ export class SipTransport implements ListenerWatcher {
   onBindFailed(listener: Listening, reason: string): void {
     if (this.#stopped) return
     this.stop()
-    this.#user.onListenFailed(`${listener.transport} ${listener.local.host}:${listener.local.port} ${reason}`)
+    this.#user.onListenFailed(`${listener.transport} ${endpointText(listener.local)} ${reason}`)
   }
 }

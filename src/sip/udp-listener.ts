@@ -6,7 +6,8 @@ import type { Counter } from '#core/counters.ts'
 import type { DatagramSink, DatagramSocket, Endpoint } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import { Flow, type FlowWatcher } from '#sip/flow.ts'
-import type { Request } from '#sip/message.ts'
+import { type ListenerWatcher, type Listening, REOPEN_AFTER_MS } from '#sip/listening.ts'
+import type { Message, Request } from '#sip/message.ts'
 import type { MessageIntake } from '#sip/message-intake.ts'
 import type { OwnAddresses } from '#sip/own-addresses.ts'
 import { TrafficCounters } from '#sip/traffic-counters.ts'
@@ -20,8 +21,6 @@ export const DATAGRAM_OCTETS_MAX = 65_507
 const KEEP_ALIVE_OCTETS_MAX = 4
 /** The shortest start line and Via are longer than this. */
 const MESSAGE_OCTETS_MIN = 24
-/** A socket that broke is opened again after this time. */
-const REOPEN_AFTER_MS = 1_000
 
 /** Octets that a message may begin with: a token's (§25.1), or the CR of an empty line before it (§7.5). */
 const STARTS_MESSAGE: Uint8Array = (() => {
@@ -30,22 +29,6 @@ const STARTS_MESSAGE: Uint8Array = (() => {
     table[c.charCodeAt(0)] = 1
   return table
 })()
-
-/** The states of a listener's socket. */
-export interface ListenerWatcher {
-  /** Bound for the first time, or again after it broke. */
-  onBound(listener: Listening): void
-  /** Could not be bound at the start. */
-  onBindFailed(listener: Listening, reason: string): void
-}
-
-/** What listeners of all transports have in common. */
-export interface Listening {
-  readonly transport: 'udp' | 'tcp' | 'tls'
-  /** The address asked for; with the real port once bound. */
-  readonly local: Endpoint
-  readonly bound: boolean
-}
 
 /** A UDP flow: the socket and one remote address. */
 export class UdpFlow extends Flow {
@@ -197,10 +180,10 @@ export class UdpListener implements DatagramSink, Listening, TimerOwner {
   }
 
   /** The flow between this socket and `remote`. */
-  flowTowards(remote: Endpoint): Flow {
+  flowTowards(remote: Endpoint, _message: Message | null): Flow {
     let flow = this.#young.get(remote)
     if (flow !== undefined) return flow
-    flow = this.#old.get(remote) ?? new UdpFlow(this, remote, this.#own.sentBy('udp', this.local, remote))
+    flow = this.#old.get(remote) ?? new UdpFlow(this, remote, this.#own.sentBy(this.local, remote))
     if (this.#young.size >= UDP_FLOWS_MAX / 2) {
       this.#old = this.#young
       this.#young = new Map()
