@@ -8,7 +8,7 @@ import type { Fields, Log, LogLevel } from '#core/log.ts'
 /** Lines of debug and info grade wait so long to be written together, in milliseconds. */
 export const FLUSH_MS = 200
 /** Octets collected before they are written without waiting. */
-export const BATCH_OCTETS = 16 * 1_024
+export const BATCH_OCTETS = 8 * 1_024
 /** Octets waiting for a reader that does not read; what comes then is lost. */
 export const QUEUED_OCTETS_MAX = 4 * 1_024 * 1_024
 
