@@ -3,6 +3,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 const SECRET_OCTETS = 32
+/** One-time codes stand in a line that a person reads; 128 bits cannot be guessed either. */
+const CODE_OCTETS = 16
 /** A sign-in link not used by then is worthless. */
 export const SIGN_IN_CODE_LIFETIME_MS = 24 * 3_600_000
 export const SESSION_LIFETIME_MS = 12 * 3_600_000
@@ -14,9 +16,9 @@ export const GUESSERS_MAX = 10_000
 export const GUESSES_MAX = 20
 export const GUESS_WINDOW_MS = 60_000
 
-/** A fresh secret of 256 random bits, in characters that need no quoting anywhere. */
-export function freshSecret(): string {
-  return randomBytes(SECRET_OCTETS).toString('base64url')
+/** A fresh secret of `octets` random octets (256 bits unless told), in characters that need no quoting anywhere. */
+export function freshSecret(octets = SECRET_OCTETS): string {
+  return randomBytes(octets).toString('base64url')
 }
 
 function digest(secret: string): Buffer {
@@ -27,17 +29,19 @@ function digest(secret: string): Buffer {
 class ExpiringSecrets {
   readonly #lifetimeMs: number
   readonly #countMax: number
+  readonly #octets: number
   readonly #expiries = new Map<string, number>()
 
-  constructor(lifetimeMs: number, countMax: number) {
+  constructor(lifetimeMs: number, countMax: number, octets: number) {
     this.#lifetimeMs = lifetimeMs
     this.#countMax = countMax
+    this.#octets = octets
   }
 
   issue(nowMs: number): string {
     const oldest = this.#expiries.keys().next().value
     if (this.#expiries.size >= this.#countMax && oldest !== undefined) this.#expiries.delete(oldest)
-    const secret = freshSecret()
+    const secret = freshSecret(this.#octets)
     this.#expiries.set(digest(secret).toString('base64'), nowMs + this.#lifetimeMs)
     return secret
   }
@@ -57,8 +61,8 @@ class ExpiringSecrets {
 /** Times in milliseconds since 1970. */
 export class HttpAccess {
   readonly #tokenDigest: Buffer
-  readonly #signInCodes = new ExpiringSecrets(SIGN_IN_CODE_LIFETIME_MS, SIGN_IN_CODES_MAX)
-  readonly #sessions = new ExpiringSecrets(SESSION_LIFETIME_MS, SESSIONS_MAX)
+  readonly #signInCodes = new ExpiringSecrets(SIGN_IN_CODE_LIFETIME_MS, SIGN_IN_CODES_MAX, CODE_OCTETS)
+  readonly #sessions = new ExpiringSecrets(SESSION_LIFETIME_MS, SESSIONS_MAX, SECRET_OCTETS)
   readonly #guesses = new Map<string, { count: number; sinceMs: number }>()
 
   constructor(adminToken: string) {

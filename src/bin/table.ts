@@ -1,0 +1,36 @@
+// Rows of plain data as a table for a terminal.
+
+/** Control characters could drive the reader's terminal; names and numbers come from the network. */
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+
+/** One line a row under a heading; columns are the keys of all rows, in the order in which they first appear. */
+export function tableText(rows: readonly Readonly<Record<string, unknown>>[], emptyText: string): string {
+  if (rows.length === 0) return `${emptyText}\n`
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+  const lines = [columns, ...rows.map((row) => columns.map((column) => cellText(row[column])))]
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)))
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('')
+}
+
+function cellText(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '-'
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.replace(CONTROL, '?')
+}
+
+/** The named columns of each row, in that order, dropping those that no row has. */
+export function pickColumns(
+  rows: readonly Readonly<Record<string, unknown>>[],
+  columns: readonly string[],
+): Record<string, unknown>[] {
+  const present = columns.filter((column) => rows.some((row) => row[column] !== undefined && row[column] !== null))
+  return rows.map((row) => Object.fromEntries(present.map((column) => [column, row[column]])))
+}
