@@ -106,7 +106,10 @@ export class YamlReader {
 
   #value(schema: SchemaNode, node: YamlNode): unknown {
     if (!isAlias(node)) {
-      if (this.#aliasDepth > 0 && ++this.#aliasedValues > ALIASED_VALUES_MAX) return undefined
+      if (this.#aliasDepth > 0) {
+        this.#aliasedValues += 1 + (isMap(node) || isSeq(node) ? node.items.length : 0)
+        if (this.#aliasedValues > ALIASED_VALUES_MAX) return undefined
+      }
       return this.#plainValue(schema, node)
     }
     const target = this.#aliasTarget(node)
