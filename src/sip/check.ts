@@ -1,139 +1,148 @@
-// What a received message must have before anything acts on it: RFC 3261 §8.1.1, §8.2, §16.3, §18.3.
+// What a received message must have before anything acts on it: RFC 3261 §8.1.1, §8.2, §16.3, §18.3, §20.
+// Hot path: every message passes here. What is decoded is kept in the message.
 
-import { decimal, splitList } from '#sip/_scan.ts'
+import { decimal } from '#sip/_scan.ts'
 import { HeaderId, headerName } from '#sip/header-id.ts'
-import { type Message, ParseProblem, parseCSeq, type Request, type Response } from '#sip/message.ts'
-import { parseNameAddr } from '#sip/name-addr.ts'
-import { parseUri } from '#sip/uri.ts'
-import { parseVia } from '#sip/via.ts'
+import { CALL_ID_OCTETS_MAX, type Message, ParseProblem, type Request, type Response } from '#sip/message.ts'
+import { isKnownMethod } from '#sip/method.ts'
 
-/** Fields that may stand once only (§7.3.1: not comma lists). */
-const SINGLE: ReadonlySet<HeaderId> = new Set([
-  HeaderId.from,
-  HeaderId.to,
-  HeaderId.callId,
-  HeaderId.cseq,
-  HeaderId.maxForwards,
-  HeaderId.contentLength,
-  HeaderId.contentType,
-  HeaderId.expires,
-  HeaderId.minExpires,
-  HeaderId.rseq,
-  HeaderId.rack,
-  HeaderId.sessionExpires,
-  HeaderId.minSe,
-  HeaderId.referTo,
-  HeaderId.replaces,
-  HeaderId.event,
-])
+// word [ "@" word ] of §25.1, and what else is visible: it is compared, never taken apart.
+const CALL_ID = new RegExp(`^[\\x21-\\x7e\\x80-\\xff]{1,${CALL_ID_OCTETS_MAX}}$`)
 
-const METHODS: ReadonlySet<string> = new Set([
-  'INVITE',
-  'ACK',
-  'BYE',
-  'CANCEL',
-  'REGISTER',
-  'OPTIONS',
-  'PRACK',
-  'UPDATE',
-  'INFO',
-  'MESSAGE',
-  'SUBSCRIBE',
-  'NOTIFY',
-  'REFER',
-  'PUBLISH',
-])
+const IDS = Math.max(...Object.values(HeaderId)) + 1
+
+/** Place of each field that may stand once only (§7.3.1: not comma lists) in a set of bits; 0 for the others. */
+const SINGLE_BIT: readonly number[] = (() => {
+  const bits = new Array<number>(IDS).fill(0)
+  const singles = [
+    HeaderId.from,
+    HeaderId.to,
+    HeaderId.callId,
+    HeaderId.cseq,
+    HeaderId.maxForwards,
+    HeaderId.contentLength,
+    HeaderId.contentType,
+    HeaderId.expires,
+    HeaderId.minExpires,
+    HeaderId.rseq,
+    HeaderId.rack,
+    HeaderId.sessionExpires,
+    HeaderId.minSe,
+    HeaderId.referTo,
+    HeaderId.replaces,
+    HeaderId.event,
+    HeaderId.subscriptionState,
+    HeaderId.maxBreadth,
+    HeaderId.join,
+    HeaderId.targetDialog,
+  ]
+  for (const [place, id] of singles.entries()) bits[id] = 1 << place
+  return bits
+})()
 
 function missing(request: Request | null, id: HeaderId): ParseProblem {
-  return new ParseProblem(
-    'SIP_HEADER_MISSING',
-    request === null ? 0 : 400,
-    `Missing ${headerName(id)} header field`,
-    request,
-  )
+  return new ParseProblem('SIP_HEADER_MISSING', statusFor(request), `Missing ${headerName(id)} header field`, request)
 }
 
-function malformed(request: Request | null, id: HeaderId): ParseProblem {
-  return new ParseProblem(
-    'SIP_HEADER_MALFORMED',
-    request === null ? 0 : 400,
-    `Malformed ${headerName(id)} header field`,
-    request,
-  )
+/** `fault` is '', ': what' or ' number: what'. */
+function malformed(request: Request | null, id: HeaderId, fault: string): ParseProblem {
+  const reason = `Malformed ${headerName(id)} header field${fault}`
+  return new ParseProblem('SIP_HEADER_MALFORMED', statusFor(request), reason, request)
+}
+
+function statusFor(request: Request | null): number {
+  return request === null ? 0 : 400
 }
 
 function checkCommon(message: Message, request: Request | null): ParseProblem | null {
-  let seen = 0n
-  for (let i = 0; i < message.headerCount; i += 1) {
-    const id = message.headerIdOf(i)
-    if (!SINGLE.has(id)) continue
-    const bit = 1n << BigInt(id)
-    if ((seen & bit) !== 0n) {
-      const reason = `More than one ${headerName(id)} header field`
-      return new ParseProblem('SIP_HEADER_REPEATED', request === null ? 0 : 400, reason, request)
+  let seen = 0
+  for (let line = 0; line < message.headerCount; line += 1) {
+    const bit = SINGLE_BIT[message.headerIdOf(line)] ?? 0
+    if ((seen & bit) !== 0) {
+      const reason = `More than one ${headerName(message.headerIdOf(line))} header field`
+      return new ParseProblem('SIP_HEADER_REPEATED', statusFor(request), reason, request)
     }
     seen |= bit
   }
-  const vias = message.list(HeaderId.via)
-  if (vias === null) return malformed(request, HeaderId.via)
-  if (vias.length === 0) return missing(request, HeaderId.via)
-  for (const via of vias) if (parseVia(via) === null) return malformed(request, HeaderId.via)
-  for (const id of [HeaderId.from, HeaderId.to] as const) {
-    const value = message.header(id)
-    if (value === null) return missing(request, id)
-    if (parseNameAddr(value) === null) return malformed(request, id)
+  const vias = message.readVias()
+  if (typeof vias === 'string') return malformed(request, HeaderId.via, vias)
+  if (vias === 0) return missing(request, HeaderId.via)
+  const from = message.readFrom()
+  if (from === null) return missing(request, HeaderId.from)
+  if (typeof from === 'string') return malformed(request, HeaderId.from, `: ${from}`)
+  const to = message.readTo()
+  if (to === null) return missing(request, HeaderId.to)
+  if (typeof to === 'string') return malformed(request, HeaderId.to, `: ${to}`)
+  if (!CALL_ID.test(message.callId)) {
+    return message.has(HeaderId.callId) ? malformed(request, HeaderId.callId, '') : missing(request, HeaderId.callId)
   }
-  const callId = message.header(HeaderId.callId)
-  if (callId === null) return missing(request, HeaderId.callId)
-  if (!/^[\x21-\x7e\x80-\xff]{1,256}$/.test(callId)) return malformed(request, HeaderId.callId)
-  const cseq = message.header(HeaderId.cseq)
+  const cseq = message.readCSeq()
   if (cseq === null) return missing(request, HeaderId.cseq)
-  if (parseCSeq(cseq) === null) return malformed(request, HeaderId.cseq)
+  if (typeof cseq === 'string') return malformed(request, HeaderId.cseq, `: ${cseq}`)
+  return null
+}
+
+/** Route and Record-Route, which dialogs are built from, and Path and Service-Route alike. */
+function checkRoutes(message: Message, request: Request | null): ParseProblem | null {
+  for (let line = 0; line < message.headerCount; line += 1) {
+    const id = message.headerIdOf(line)
+    if (id !== HeaderId.route && id !== HeaderId.recordRoute && id !== HeaderId.path) continue
+    // The first line of a field stands for all of them.
+    const addresses = message.readNameAddrs(id)
+    if (typeof addresses === 'string') return malformed(request, id, addresses)
+  }
   return null
 }
 
 /**
  * Checks a parsed request: mandatory fields present once and well-formed, Request-URI, CSeq method, Contact of the
- * methods that make dialogs, Max-Forwards. Null when all is well; otherwise what to answer.
+ * methods that make dialogs, Max-Forwards, routes. Null when all is well; otherwise what to answer.
  */
 export function checkRequest(request: Request): ParseProblem | null {
   const common = checkCommon(request, request)
   if (common !== null) return common
   if (request.cseq.method !== request.method) {
-    return METHODS.has(request.method)
+    return isKnownMethod(request.method)
       ? new ParseProblem('SIP_CSEQ_METHOD', 400, 'CSeq method does not match the request', request)
       : new ParseProblem('SIP_METHOD_UNKNOWN', 501, 'Not Implemented', request)
   }
-  const uri = parseUri(request.uriText)
-  if (uri === null) return new ParseProblem('SIP_REQUEST_URI', 400, 'Malformed Request-URI', request)
+  const uri = request.readUri()
+  if (typeof uri === 'string') {
+    return new ParseProblem('SIP_REQUEST_URI', 400, `Malformed Request-URI: ${uri}`, request)
+  }
   if (uri.headers !== '') {
     // §19.1.1: header parameters are not allowed in a Request-URI.
     return new ParseProblem('SIP_REQUEST_URI', 400, 'Header parameters in Request-URI', request)
   }
   const maxForwards = request.header(HeaderId.maxForwards)
-  if (maxForwards !== null && decimal(maxForwards, 255) < 0) return malformed(request, HeaderId.maxForwards)
-  const contacts = request.headers(HeaderId.contact)
-  if (contacts.length > 0 && !(contacts.length === 1 && contacts[0] === '*')) {
-    const addresses = request.nameAddrs(HeaderId.contact)
-    if (addresses === null) return malformed(request, HeaderId.contact)
-    if (request.method === 'INVITE' && addresses.length !== 1) return malformed(request, HeaderId.contact)
-  } else if (request.method === 'INVITE') {
-    if (contacts.length > 0) return malformed(request, HeaderId.contact)
+  if (maxForwards !== null && decimal(maxForwards, 255) < 0) {
+    return malformed(request, HeaderId.maxForwards, ': not a number from 0 to 255')
+  }
+  return checkContact(request) ?? checkRoutes(request, request)
+}
+
+function checkContact(request: Request): ParseProblem | null {
+  const first = request.header(HeaderId.contact)
+  if (first === null) {
     // §8.1.1.8 demands a Contact; RFC 2543 elements, known by their branch, may leave it out.
-    if (request.topmostVia.hasCookie) return missing(request, HeaderId.contact)
+    return request.method === 'INVITE' && request.topmostVia.hasCookie ? missing(request, HeaderId.contact) : null
   }
-  for (const id of [HeaderId.route, HeaderId.recordRoute] as const) {
-    if (request.has(id) && request.nameAddrs(id) === null) return malformed(request, id)
-  }
-  return null
+  // §10.2.2: for REGISTER only, and alone.
+  if (first === '*' && request.method === 'REGISTER' && request.headers(HeaderId.contact).length === 1) return null
+  const contacts = request.readNameAddrs(HeaderId.contact)
+  if (typeof contacts === 'string') return malformed(request, HeaderId.contact, contacts)
+  if (request.method !== 'INVITE') return null
+  if (contacts.length !== 1) return malformed(request, HeaderId.contact, ': an INVITE has exactly one')
+  return contacts[0]?.uri.isSip === true ? null : malformed(request, HeaderId.contact, ': not a SIP URI')
 }
 
 /** Checks a parsed response. A problem means: drop it (§18.1.2, §8.1.3.3). */
 export function checkResponse(response: Response): ParseProblem | null {
   const common = checkCommon(response, null)
   if (common !== null) return common
-  if (response.status >= 200) return null
-  const contact = response.header(HeaderId.contact)
-  if (contact !== null && splitList(contact) === null) return malformed(null, HeaderId.contact)
-  return null
+  // The Contact of a failure is advice (§21.3, §20.10), that of others becomes the remote target of a dialog.
+  if (response.status >= 300) return null
+  const contacts = response.readNameAddrs(HeaderId.contact)
+  if (typeof contacts === 'string') return malformed(null, HeaderId.contact, contacts)
+  return checkRoutes(response, null)
 }

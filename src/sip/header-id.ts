@@ -174,19 +174,20 @@ interface Candidate {
   readonly lower: string
 }
 
-const LENGTH_MAX = 32
-const BUCKETS = 32
+const BUCKETS = 1024
 
-// Candidates by (length, low five bits of the first letter): letters of either case fall together.
-const TABLE: readonly (readonly Candidate[] | undefined)[] = (() => {
-  const table: (Candidate[] | undefined)[] = new Array<Candidate[] | undefined>(LENGTH_MAX * BUCKETS).fill(undefined)
+/** Letters of either case fall together; the few names that share a bucket stand in order of the list above. */
+function bucketOf(length: number, first: number, last: number): number {
+  return (length * 37 + (first & 31) * 5 + (last & 31) * 113) & (BUCKETS - 1)
+}
+
+const TABLE: readonly (readonly Candidate[] | null)[] = (() => {
+  const table: (Candidate[] | null)[] = new Array<Candidate[] | null>(BUCKETS).fill(null)
   for (const [id, ...names] of NAMES) {
     for (const name of names) {
       if (name === undefined) continue
-      const key = name.length * BUCKETS + (name.charCodeAt(0) & 31)
-      const bucket = table[key] ?? []
-      bucket.push({ id, name, lower: name.toLowerCase() })
-      table[key] = bucket
+      const bucket = bucketOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1))
+      table[bucket] = [...(table[bucket] ?? []), { id, name, lower: name.toLowerCase() }]
     }
   }
   return table
@@ -201,13 +202,27 @@ const CANONICAL: readonly string[] = (() => {
 /** The id of the field name at [start, end) of `text`, without regard to case (§7.3.1); `HeaderId.other` when unknown. */
 export function headerIdAt(text: string, start: number, end: number): HeaderId {
   const length = end - start
-  if (length >= LENGTH_MAX) return HeaderId.other
-  const bucket = TABLE[length * BUCKETS + (text.charCodeAt(start) & 31)]
-  if (bucket === undefined) return HeaderId.other
-  for (const candidate of bucket) if (text.startsWith(candidate.name, start)) return candidate.id
-  const lower = text.slice(start, end).toLowerCase()
-  for (const candidate of bucket) if (candidate.lower === lower) return candidate.id
+  if (length === 0) return HeaderId.other
+  const bucket = TABLE[bucketOf(length, text.charCodeAt(start), text.charCodeAt(end - 1))]
+  if (bucket === null || bucket === undefined) return HeaderId.other
+  for (let i = 0; i < bucket.length; i += 1) {
+    const candidate = bucket[i]
+    if (candidate !== undefined && candidate.name.length === length && hasAt(text, start, candidate)) {
+      return candidate.id
+    }
+  }
   return HeaderId.other
+}
+
+function hasAt(text: string, start: number, candidate: Candidate): boolean {
+  if (text.startsWith(candidate.name, start)) return true
+  const { lower } = candidate
+  for (let i = 0; i < lower.length; i += 1) {
+    let code = text.charCodeAt(start + i)
+    if (code >= 65 && code <= 90) code += 32
+    if (code !== lower.charCodeAt(i)) return false
+  }
+  return true
 }
 
 /** The usual spelling of a known field's name. */

@@ -1,17 +1,23 @@
 // SIP messages: RFC 3261 §7. A message is its bytes: one latin1 text, header positions indexed once, decoded on first use.
 // Hot path: every datagram passes here.
 
-import { assert, present } from '#core/assert.ts'
-import { decimal, isBlank, isToken, paramIn, splitList } from '#sip/_scan.ts'
-import { HeaderId, headerIdAt } from '#sip/header-id.ts'
-import { type NameAddr, parseNameAddr } from '#sip/name-addr.ts'
-import { parseUri, type Uri } from '#sip/uri.ts'
-import { parseVia, type Via } from '#sip/via.ts'
+import { unreachable } from '#core/assert.ts'
+import { HeaderIndex } from '#sip/_header-index.ts'
+import { decimal, isToken, paramIn, skipBlank, splitOutsideQuotes, trimBlanks } from '#sip/_scan.ts'
+import { HeaderId } from '#sip/header-id.ts'
+import { knownMethod } from '#sip/method.ts'
+import { type NameAddr, readNameAddr } from '#sip/name-addr.ts'
+import { readUri, type Uri } from '#sip/uri.ts'
+import { readVia, type Via } from '#sip/via.ts'
+
+export { HEADER_LINES_MAX } from '#sip/_header-index.ts'
 
 /** Octets of one message: what a UDP datagram can carry. Streams have their own limit. */
 export const MESSAGE_OCTETS_MAX = 65_535
-/** Header field lines of one message. */
-export const HEADER_LINES_MAX = 256
+/** Via elements of one message: no request passes so many elements (§20.22). */
+export const VIAS_MAX = 256
+/** Characters of a Call-ID. */
+export const CALL_ID_OCTETS_MAX = 256
 
 /** CSeq number and method (§20.16). */
 export interface CSeq {
@@ -19,161 +25,218 @@ export interface CSeq {
   readonly method: string
 }
 
-// Positions of header line i stand at 4·i: line start, value start, value end, id.
-const STRIDE = 4
-
-/** What requests and responses share. Getters of single fields expect a message that `checkRequest`/`checkResponse` passed. */
+/**
+ * What requests and responses share. Getters of single fields expect a message that `checkRequest`/`checkResponse`
+ * passed. The `read…` methods are for the check and for the curious: they give null when the field is absent and, in
+ * words, what is wrong when it is malformed; what they decode is kept for the getters.
+ */
 export abstract class Message {
   /** The whole message, one character an octet. */
   readonly text: string
-  /** Index of the first character of the body. */
-  readonly bodyStart: number
   /** Index after the last character of the body. */
   readonly bodyEnd: number
-  readonly #marks: readonly number[]
+  readonly #index: HeaderIndex
   #via: Via | null = null
   #from: NameAddr | null = null
   #to: NameAddr | null = null
+  #contacts: readonly NameAddr[] | null = null
   #callId: string | null = null
   #cseq: CSeq | null = null
 
-  constructor(text: string, marks: readonly number[], bodyStart: number, bodyEnd: number) {
+  constructor(text: string, index: HeaderIndex, bodyEnd: number) {
     this.text = text
-    this.#marks = marks
-    this.bodyStart = bodyStart
+    this.#index = index
     this.bodyEnd = bodyEnd
+  }
+
+  /** Index of the first character of the body. */
+  get bodyStart(): number {
+    return this.#index.bodyStart
   }
 
   /** Number of header field lines. */
   get headerCount(): number {
-    return this.#marks.length / STRIDE
+    return this.#index.count
   }
 
-  /** Id of header line `index`. */
-  headerIdOf(index: number): HeaderId {
-    return present(this.#marks[index * STRIDE + 3], 'header index') as HeaderId
+  /** Id of header line `line`, counted from 0. */
+  headerIdOf(line: number): HeaderId {
+    return this.#index.idOf(line)
   }
 
-  /** Name of header line `index` as written. */
-  headerNameOf(index: number): string {
-    const start = present(this.#marks[index * STRIDE], 'header index')
-    return this.text.slice(start, this.text.indexOf(':', start)).trimEnd()
+  /** Name of header line `line` as written. */
+  headerNameOf(line: number): string {
+    return this.#index.nameOf(line)
   }
 
-  /** Value of header line `index`: unfolded (§7.3.1), trimmed. */
-  headerValueOf(index: number): string {
-    const start = present(this.#marks[index * STRIDE + 1], 'header index')
-    const end = present(this.#marks[index * STRIDE + 2], 'header index')
-    const value = this.text.slice(start, end)
-    return value.includes('\n') ? value.replace(/[ \t]*\r\n[ \t]+/g, ' ').trim() : value
+  /** Value of header line `line`: unfolded (§7.3.1), trimmed. */
+  headerValueOf(line: number): string {
+    return this.#index.valueOf(line)
   }
 
   /** Value of the first line of field `id`, or null. */
   header(id: HeaderId): string | null {
-    const marks = this.#marks
-    for (let i = 3; i < marks.length; i += STRIDE) if (marks[i] === id) return this.headerValueOf((i - 3) / STRIDE)
-    return null
+    const line = this.#index.find(id, 0)
+    return line < 0 ? null : this.#index.valueOf(line)
   }
 
   /** Whether there is a line of field `id`. */
   has(id: HeaderId): boolean {
-    const marks = this.#marks
-    for (let i = 3; i < marks.length; i += STRIDE) if (marks[i] === id) return true
-    return false
+    return this.#index.find(id, 0) >= 0
   }
 
   /** Values of all lines of field `id`, in order. */
   headers(id: HeaderId): string[] {
+    const index = this.#index
     const values: string[] = []
-    for (let i = 0; i < this.headerCount; i += 1) if (this.headerIdOf(i) === id) values.push(this.headerValueOf(i))
+    for (let i = index.find(id, 0); i >= 0; i = index.find(id, i + 1)) values.push(index.valueOf(i))
     return values
   }
 
   /** All elements of the comma-list field `id` over all its lines, in order (§7.3.1); null when one line is malformed. */
   list(id: HeaderId): string[] | null {
+    const elements = this.#readList(id)
+    return typeof elements === 'string' ? null : elements
+  }
+
+  #readList(id: HeaderId): string[] | string {
+    const index = this.#index
     const elements: string[] = []
-    for (let i = 0; i < this.headerCount; i += 1) {
-      if (this.headerIdOf(i) !== id) continue
-      const value = this.headerValueOf(i)
+    for (let i = index.find(id, 0); i >= 0; i = index.find(id, i + 1)) {
+      const value = index.valueOf(i)
       if (value === '') continue
-      const split = splitList(value)
-      if (split === null) return null
-      elements.push(...split)
+      if (value.includes(',')) {
+        const split = splitOutsideQuotes(value)
+        if (typeof split === 'string') return split
+        for (const element of split) elements.push(element)
+      } else elements.push(value)
     }
     return elements
   }
 
-  /** All elements of field `id` as name-addrs; null when one is malformed. */
-  nameAddrs(id: HeaderId): NameAddr[] | null {
-    const elements = this.list(id)
-    if (elements === null) return null
+  /** All elements of field `id` as name-addrs; null when one is malformed. Shared: not to be changed. */
+  nameAddrs(id: HeaderId): readonly NameAddr[] | null {
+    const addresses = this.readNameAddrs(id)
+    return typeof addresses === 'string' ? null : addresses
+  }
+
+  /** As `nameAddrs`, but says in words which element is malformed and how. */
+  readNameAddrs(id: HeaderId): readonly NameAddr[] | string {
+    if (id === HeaderId.contact && this.#contacts !== null) return this.#contacts
+    const elements = this.#readList(id)
+    if (typeof elements === 'string') return `: ${elements}`
     const addresses: NameAddr[] = []
-    for (const element of elements) {
-      const address = parseNameAddr(element)
-      if (address === null) return null
+    for (let i = 0; i < elements.length; i += 1) {
+      const address = readNameAddr(elements[i] ?? '')
+      if (typeof address === 'string') return ` ${i + 1}: ${address}`
       addresses.push(address)
     }
+    if (id === HeaderId.contact) this.#contacts = addresses
     return addresses
   }
 
   /** Whether the comma list of option tags `id` (Require, Supported …) has `tag` (lower case; compared without case). */
   hasOption(id: HeaderId, tag: string): boolean {
-    for (let i = 0; i < this.headerCount; i += 1) {
-      if (this.headerIdOf(i) !== id) continue
-      const value = this.headerValueOf(i)
+    const index = this.#index
+    for (let i = index.find(id, 0); i >= 0; i = index.find(id, i + 1)) {
+      const value = index.valueOf(i)
       if (value === tag) return true
-      for (const option of value.split(',')) if (option.trim().toLowerCase() === tag) return true
+      for (const option of value.split(',')) if (trimBlanks(option).toLowerCase() === tag) return true
     }
     return false
   }
 
   /** Values of the lines of a field that has no id, by name without regard to case. */
   extension(name: string): string[] {
+    const index = this.#index
     const lower = name.toLowerCase()
     const values: string[] = []
-    for (let i = 0; i < this.headerCount; i += 1) {
-      if (this.headerIdOf(i) === HeaderId.other && this.headerNameOf(i).toLowerCase() === lower) {
-        values.push(this.headerValueOf(i))
-      }
+    for (let i = index.find(HeaderId.other, 0); i >= 0; i = index.find(HeaderId.other, i + 1)) {
+      if (index.nameOf(i).toLowerCase() === lower) values.push(index.valueOf(i))
     }
     return values
   }
 
   /** The topmost Via element (§20.42). */
   get topmostVia(): Via {
-    this.#via ??= this.parseTopmostVia()
-    return present(this.#via, 'Via passed the check')
+    return this.parseTopmostVia() ?? unreachable('Via passed the check')
   }
 
   /** The topmost Via element, or null when missing or malformed. */
   parseTopmostVia(): Via | null {
+    if (this.#via !== null) return this.#via
     const value = this.header(HeaderId.via)
     if (value === null) return null
-    const comma = value.indexOf(',')
-    if (comma < 0) return parseVia(value)
-    const first = splitList(value)?.[0]
-    return first === undefined ? null : parseVia(first)
+    const split = value.includes(',') ? splitOutsideQuotes(value) : value
+    const via = readVia(typeof split === 'string' ? value : (split[0] ?? ''))
+    if (typeof via === 'string') return null
+    this.#via = via
+    return via
+  }
+
+  /** Decodes all Via elements and keeps the topmost: how many there are, or what is wrong with which. */
+  readVias(): number | string {
+    const index = this.#index
+    let count = 0
+    for (let i = index.find(HeaderId.via, 0); i >= 0; i = index.find(HeaderId.via, i + 1)) {
+      const value = index.valueOf(i)
+      const split = value.includes(',') ? splitOutsideQuotes(value) : null
+      if (typeof split === 'string') return `: ${split}`
+      const elements = split === null ? 1 : split.length
+      if (count + elements > VIAS_MAX) return `: more than ${VIAS_MAX}`
+      for (let k = 0; k < elements; k += 1) {
+        count += 1
+        if (count === 1 && this.#via !== null) continue
+        const via = readVia(split === null ? value : (split[k] ?? ''))
+        if (typeof via === 'string') return ` ${count}: ${via}`
+        if (count === 1) this.#via = via
+      }
+    }
+    return count
   }
 
   get from(): NameAddr {
-    this.#from ??= parseNameAddr(this.header(HeaderId.from) ?? '')
-    return present(this.#from, 'From passed the check')
+    return this.#from ?? passed(this.readFrom(), 'From passed the check')
+  }
+
+  readFrom(): NameAddr | string | null {
+    if (this.#from !== null) return this.#from
+    const value = this.header(HeaderId.from)
+    if (value === null) return null
+    const address = readNameAddr(value)
+    if (typeof address !== 'string') this.#from = address
+    return address
   }
 
   get to(): NameAddr {
-    this.#to ??= parseNameAddr(this.header(HeaderId.to) ?? '')
-    return present(this.#to, 'To passed the check')
+    return this.#to ?? passed(this.readTo(), 'To passed the check')
   }
 
-  /** Call-ID (§20.8), compared octet by octet. */
+  readTo(): NameAddr | string | null {
+    if (this.#to !== null) return this.#to
+    const value = this.header(HeaderId.to)
+    if (value === null) return null
+    const address = readNameAddr(value)
+    if (typeof address !== 'string') this.#to = address
+    return address
+  }
+
+  /** Call-ID (§20.8), compared octet by octet; '' when it is missing. */
   get callId(): string {
     this.#callId ??= this.header(HeaderId.callId) ?? ''
     return this.#callId
   }
 
   get cseq(): CSeq {
-    this.#cseq ??= parseCSeq(this.header(HeaderId.cseq) ?? '')
-    return present(this.#cseq, 'CSeq passed the check')
+    return this.#cseq ?? passed(this.readCSeq(), 'CSeq passed the check')
+  }
+
+  readCSeq(): CSeq | string | null {
+    if (this.#cseq !== null) return this.#cseq
+    const value = this.header(HeaderId.cseq)
+    if (value === null) return null
+    this.#cseq = parseCSeq(value)
+    return this.#cseq ?? 'not a number below 2^31 and a method'
   }
 
   /** The body, one character an octet. */
@@ -189,8 +252,9 @@ export abstract class Message {
   get contentType(): string {
     const value = this.header(HeaderId.contentType)
     if (value === null) return ''
+    if (value === 'application/sdp') return value
     const semicolon = value.indexOf(';')
-    return (semicolon < 0 ? value : value.slice(0, semicolon)).trim().toLowerCase()
+    return (semicolon < 0 ? value : value.slice(0, semicolon)).replace(/[ \t]+/g, '').toLowerCase()
   }
 
   /** Whether the body is a session description. */
@@ -199,29 +263,32 @@ export abstract class Message {
   }
 }
 
+function passed<T>(value: T | string | null, what: string): T {
+  return value === null || typeof value === 'string' ? unreachable(what) : value
+}
+
 export class Request extends Message {
   readonly method: string
   /** Request-URI as written. */
   readonly uriText: string
   #uri: Uri | null = null
 
-  constructor(
-    text: string,
-    marks: readonly number[],
-    bodyStart: number,
-    bodyEnd: number,
-    method: string,
-    uriText: string,
-  ) {
-    super(text, marks, bodyStart, bodyEnd)
+  constructor(text: string, index: HeaderIndex, bodyEnd: number, method: string, uriText: string) {
+    super(text, index, bodyEnd)
     this.method = method
     this.uriText = uriText
   }
 
   /** The Request-URI. */
   get uri(): Uri {
-    this.#uri ??= parseUri(this.uriText)
-    return present(this.#uri, 'Request-URI passed the check')
+    return this.#uri ?? passed(this.readUri(), 'Request-URI passed the check')
+  }
+
+  readUri(): Uri | string {
+    if (this.#uri !== null) return this.#uri
+    const uri = readUri(this.uriText)
+    if (typeof uri !== 'string') this.#uri = uri
+    return uri
   }
 }
 
@@ -229,21 +296,14 @@ export class Response extends Message {
   readonly status: number
   readonly reason: string
 
-  constructor(
-    text: string,
-    marks: readonly number[],
-    bodyStart: number,
-    bodyEnd: number,
-    status: number,
-    reason: string,
-  ) {
-    super(text, marks, bodyStart, bodyEnd)
+  constructor(text: string, index: HeaderIndex, bodyEnd: number, status: number, reason: string) {
+    super(text, index, bodyEnd)
     this.status = status
     this.reason = reason
   }
 }
 
-/** Why octets are no message. `message` is there when enough of a request could be read to answer it. */
+/** Why octets are no message. `request` is there when enough of a request could be read to answer it. */
 export class ParseProblem {
   /** Stable code: SIP_… */
   readonly code: string
@@ -263,11 +323,17 @@ export class ParseProblem {
 
 /** Parses CSeq (§20.16: a number below 2^31 and a method); null when malformed. */
 export function parseCSeq(value: string): CSeq | null {
-  const match = /^(\d+)[ \t]+(\S+)$/.exec(value)
-  if (match === null) return null
-  const number = decimal(match[1] ?? '', 0x7fff_ffff)
-  const method = match[2] ?? ''
-  return number < 0 || !isToken(method) ? null : { number, method }
+  let digits = 0
+  while (digits < value.length && value.charCodeAt(digits) >= 48 && value.charCodeAt(digits) <= 57) digits += 1
+  const number = decimal(value.slice(0, digits), 0x7fff_ffff)
+  const methodStart = skipBlank(value, digits)
+  if (number < 0 || methodStart === digits) return null
+  const method = methodIn(value.slice(methodStart))
+  return method === null ? null : { number, method }
+}
+
+function methodIn(text: string): string | null {
+  return knownMethod(text) ?? (isToken(text) ? text : null)
 }
 
 /**
@@ -276,138 +342,67 @@ export function parseCSeq(value: string): CSeq | null {
  * fields by `checkRequest` and `checkResponse`. Never throws.
  */
 export function parseMessage(text: string): Message | ParseProblem {
-  assert(text.length <= MESSAGE_OCTETS_MAX, 'message size')
+  if (text.length > MESSAGE_OCTETS_MAX) {
+    return new ParseProblem('SIP_MESSAGE_MAX', 0, `More than ${MESSAGE_OCTETS_MAX} octets`, null)
+  }
   // §7.5: CRLF before the start-line is ignored.
   let at = 0
   while (text.startsWith('\r\n', at)) at += 2
-  const lineEnd = text.indexOf('\r\n', at)
-  if (lineEnd < 0) return new ParseProblem('SIP_NO_START_LINE', 0, 'No start line', null)
-  const isResponse = text.startsWith('SIP/2.0 ', at)
-  const marks: number[] = []
-  const bodyStart = indexHeaders(text, lineEnd + 2, marks)
-  if (isResponse) {
-    if (typeof bodyStart !== 'number') return new ParseProblem(bodyStart.code, 0, bodyStart.reason, null)
-    return responseFrom(text, at, lineEnd, marks, bodyStart)
+  const lineEnd = text.indexOf('\r', at)
+  if (lineEnd < 0 || text.indexOf('\n', at) !== lineEnd + 1) {
+    return new ParseProblem('SIP_START_LINE', 0, 'No start line', null)
   }
-  return requestFrom(text, at, lineEnd, marks, bodyStart)
+  const index = new HeaderIndex(text, lineEnd + 2)
+  // A method cannot have a slash in it.
+  return text.charCodeAt(at + 3) === 47 ? responseFrom(text, at, lineEnd, index) : requestFrom(text, at, lineEnd, index)
 }
 
-interface HeaderFault {
-  readonly code: string
-  readonly reason: string
-}
-
-/** Fills `marks`; answers the index of the body, or what is wrong. */
-function indexHeaders(text: string, at: number, marks: number[]): number | HeaderFault {
-  const length = text.length
-  for (;;) {
-    const lineEnd = text.indexOf('\r', at)
-    if (lineEnd === at && text.charCodeAt(at + 1) === 10) return at + 2
-    // A message may lack the empty line when the datagram ends with its last header line.
-    if (at >= length) return length
-    const end = lineEnd < 0 ? length : lineEnd
-    if (lineEnd >= 0 && text.charCodeAt(lineEnd + 1) !== 10) {
-      return { code: 'SIP_BARE_CR', reason: `Bare CR in header line ${marks.length / STRIDE + 1}` }
-    }
-    const newline = text.indexOf('\n', at)
-    if (newline >= 0 && newline < end) {
-      return { code: 'SIP_BARE_LF', reason: `Bare LF in header line ${marks.length / STRIDE + 1}` }
-    }
-    if (isBlank(text.charCodeAt(at))) {
-      // §7.3.1 folding: belongs to the line before.
-      if (marks.length === 0) return { code: 'SIP_FOLD_FIRST', reason: 'White space before the first header field' }
-      marks[marks.length - 2] = trimmedEnd(text, at, end)
-    } else {
-      if (marks.length === HEADER_LINES_MAX * STRIDE) {
-        return { code: 'SIP_HEADERS_MAX', reason: `More than ${HEADER_LINES_MAX} header lines` }
-      }
-      const colon = text.indexOf(':', at)
-      if (colon <= at || colon > end) {
-        return { code: 'SIP_NO_COLON', reason: `No colon in header line ${marks.length / STRIDE + 1}` }
-      }
-      let nameEnd = colon
-      while (nameEnd > at && isBlank(text.charCodeAt(nameEnd - 1))) nameEnd -= 1
-      const id = headerIdAt(text, at, nameEnd)
-      if (id === HeaderId.other && !isToken(text.slice(at, nameEnd))) {
-        return { code: 'SIP_HEADER_NAME', reason: `Malformed name in header line ${marks.length / STRIDE + 1}` }
-      }
-      let valueStart = colon + 1
-      while (valueStart < end && isBlank(text.charCodeAt(valueStart))) valueStart += 1
-      marks.push(at, valueStart, trimmedEnd(text, valueStart, end), id)
-    }
-    if (lineEnd < 0) return length
-    at = lineEnd + 2
-  }
-}
-
-function trimmedEnd(text: string, start: number, end: number): number {
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1
-  return end
-}
-
-function requestFrom(
-  text: string,
-  at: number,
-  lineEnd: number,
-  marks: number[],
-  bodyStart: number | HeaderFault,
-): Request | ParseProblem {
+function requestFrom(text: string, at: number, lineEnd: number, index: HeaderIndex): Request | ParseProblem {
   const firstSpace = text.indexOf(' ', at)
   const lastSpace = text.lastIndexOf(' ', lineEnd)
-  const headersEnd = typeof bodyStart === 'number' ? bodyStart : text.length
-  if (firstSpace < 0 || firstSpace > lineEnd || lastSpace <= firstSpace) {
+  if (firstSpace < 0 || lastSpace <= firstSpace) {
     return new ParseProblem('SIP_START_LINE', 0, 'Malformed start line', null)
   }
-  const method = text.slice(at, firstSpace)
-  if (!isToken(method)) return new ParseProblem('SIP_START_LINE', 0, 'Malformed method in start line', null)
-  const version = text.slice(lastSpace + 1, lineEnd)
+  const method = methodIn(text.slice(at, firstSpace))
+  if (method === null) return new ParseProblem('SIP_START_LINE', 0, 'Malformed method in start line', null)
   const uriText = text.slice(firstSpace + 1, lastSpace)
-  const bare = new Request(text, marks, headersEnd, headersEnd, method, uriText)
+  const bodyEnd = bodyEndOf(text, index)
+  const request = new Request(text, index, typeof bodyEnd === 'number' ? bodyEnd : index.bodyStart, method, uriText)
+  const version = text.slice(lastSpace + 1, lineEnd)
   if (version !== 'SIP/2.0' && version.toUpperCase() !== 'SIP/2.0') {
-    if (/^SIP\/\d+\.\d+$/i.test(version)) return new ParseProblem('SIP_VERSION', 505, 'Version Not Supported', bare)
-    return new ParseProblem('SIP_START_LINE', 400, 'Malformed start line: SIP version', bare)
+    if (/^SIP\/\d+\.\d+$/i.test(version)) return new ParseProblem('SIP_VERSION', 505, 'Version Not Supported', request)
+    return new ParseProblem('SIP_START_LINE', 400, 'Malformed start line: SIP version', request)
   }
-  if (typeof bodyStart !== 'number') return new ParseProblem(bodyStart.code, 400, bodyStart.reason, bare)
-  const bodyEnd = bodyEndOf(bare, text, bodyStart)
-  if (typeof bodyEnd !== 'number') return new ParseProblem(bodyEnd.code, 400, bodyEnd.reason, bare)
+  if (index.faultCode !== '') return new ParseProblem(index.faultCode, 400, index.faultReason, request)
+  if (typeof bodyEnd !== 'number') return new ParseProblem('SIP_CONTENT_LENGTH', 400, bodyEnd, request)
   if (uriText.includes(' ') || uriText.includes('\t')) {
-    return new ParseProblem('SIP_START_LINE', 400, 'White space in Request-URI', bare)
+    return new ParseProblem('SIP_START_LINE', 400, 'Malformed start line: white space in Request-URI', request)
   }
-  return bodyEnd === bodyStart && bodyStart === headersEnd
-    ? bare
-    : new Request(text, marks, bodyStart, bodyEnd, method, uriText)
+  return request
 }
 
-function responseFrom(
-  text: string,
-  at: number,
-  lineEnd: number,
-  marks: number[],
-  bodyStart: number,
-): Response | ParseProblem {
+function responseFrom(text: string, at: number, lineEnd: number, index: HeaderIndex): Response | ParseProblem {
+  if (!text.startsWith('SIP/2.0 ', at) && text.slice(at, at + 8).toUpperCase() !== 'SIP/2.0 ') {
+    return new ParseProblem('SIP_VERSION', 0, 'Response of another version', null)
+  }
   const status = decimal(text.slice(at + 8, at + 11), 699)
-  const after = text.charCodeAt(at + 11)
-  if (status < 100 || (after !== 32 && at + 11 !== lineEnd)) {
+  if (status < 100 || (text.charCodeAt(at + 11) !== 32 && at + 11 !== lineEnd)) {
     return new ParseProblem('SIP_STATUS', 0, 'Malformed status code', null)
   }
-  const response = new Response(text, marks, bodyStart, bodyStart, status, text.slice(at + 12, lineEnd))
-  const bodyEnd = bodyEndOf(response, text, bodyStart)
-  if (typeof bodyEnd !== 'number') return new ParseProblem(bodyEnd.code, 0, bodyEnd.reason, null)
-  return bodyEnd === bodyStart
-    ? response
-    : new Response(text, marks, bodyStart, bodyEnd, response.status, response.reason)
+  if (index.faultCode !== '') return new ParseProblem(index.faultCode, 0, index.faultReason, null)
+  const bodyEnd = bodyEndOf(text, index)
+  if (typeof bodyEnd !== 'number') return new ParseProblem('SIP_CONTENT_LENGTH', 0, bodyEnd, null)
+  return new Response(text, index, bodyEnd, status, text.slice(at + 12, lineEnd))
 }
 
-/** Index after the body: by Content-Length, or the end of the datagram (§18.3). */
-function bodyEndOf(message: Message, text: string, bodyStart: number): number | HeaderFault {
-  const value = message.header(HeaderId.contentLength)
-  if (value === null) return text.length
-  const length = decimal(value, MESSAGE_OCTETS_MAX)
-  if (length < 0) return { code: 'SIP_CONTENT_LENGTH', reason: 'Malformed Content-Length' }
-  if (bodyStart + length > text.length) {
-    return { code: 'SIP_CONTENT_LENGTH', reason: `Content-Length ${length} exceeds the message` }
-  }
-  return bodyStart + length
+/** Index after the body: by Content-Length, or the end of the datagram (§18.3); or what is wrong. */
+function bodyEndOf(text: string, index: HeaderIndex): number | string {
+  const line = index.find(HeaderId.contentLength, 0)
+  if (line < 0) return text.length
+  const length = decimal(index.valueOf(line), 0xffff_ffff)
+  if (length < 0) return 'Malformed Content-Length header field'
+  const missing = index.bodyStart + length - text.length
+  return missing > 0 ? `Content-Length ${length} exceeds the message by ${missing}` : index.bodyStart + length
 }
 
 /** The value of a `;name=value` parameter of a header value like Session-Expires or Reason (name in lower case). */

@@ -1,9 +1,11 @@
 // name-addr and addr-spec with header parameters: From, To, Contact, Route, P-Asserted-Identity … (RFC 3261 §20.10, §25.1).
 
-import { areGenericParams, isBlank, paramIn, quotedEnd, skipBlank, unquote } from '#sip/_scan.ts'
-import { parseUri, type Uri } from '#sip/uri.ts'
+import { areGenericParams, paramIn, quotedEnd, skipBlank, trimBlanks, unquote } from '#sip/_scan.ts'
+import { readUri, type Uri } from '#sip/uri.ts'
 
+// *(token LWS) of §25.1; UTF-8 without quotes is not in the grammar, but common.
 const DISPLAY_TOKENS = /^[A-Za-z0-9\-.!%*_+`'~ \t\x80-\xff]*$/
+const QUOTED_TEXT = /^"(?:[^"\\\x00-\x08\n-\x1f\x7f]|\\[^\r\n])*"$/
 
 export class NameAddr {
   /** The whole element as written. */
@@ -13,6 +15,7 @@ export class NameAddr {
   readonly uri: Uri
   /** Header parameters as written, ';tag=…', or ''. */
   readonly params: string
+  #tag: string | null | undefined = undefined
 
   constructor(text: string, displayName: string, uri: Uri, params: string) {
     this.text = text
@@ -28,8 +31,11 @@ export class NameAddr {
 
   /** The tag (§19.3), or null. */
   get tag(): string | null {
-    const tag = this.param('tag')
-    return tag === '' ? null : tag
+    if (this.#tag === undefined) {
+      const tag = this.param('tag')
+      this.#tag = tag === '' ? null : tag
+    }
+    return this.#tag
   }
 }
 
@@ -38,42 +44,50 @@ export class NameAddr {
  * '?' or ',' in it (§20: then it MUST be bracketed), or malformed parameters.
  */
 export function parseNameAddr(text: string): NameAddr | null {
+  const address = readNameAddr(text)
+  return typeof address === 'string' ? null : address
+}
+
+/** As `parseNameAddr`, but says in words what is wrong. */
+export function readNameAddr(text: string): NameAddr | string {
   const start = skipBlank(text, 0)
   let displayName = ''
   let open = start
   if (text.charCodeAt(start) === 34) {
     const end = quotedEnd(text, start)
-    if (end < 0) return null
-    displayName = unquote(text.slice(start, end))
+    if (end < 0) return 'unterminated quoted string'
+    const quoted = text.slice(start, end)
+    if (!QUOTED_TEXT.test(quoted)) return 'control character in quoted string'
+    displayName = unquote(quoted)
     open = skipBlank(text, end)
-    if (text.charCodeAt(open) !== 60) return null
-  } else {
+    if (text.charCodeAt(open) !== 60) return 'no "<" after the display name'
+  } else if (text.charCodeAt(start) !== 60) {
     open = text.indexOf('<', start)
-    if (open > start) {
-      displayName = text.slice(start, open).trimEnd()
-      if (!DISPLAY_TOKENS.test(displayName)) return null
-    }
+    if (open < 0) return readAddrSpec(text, start)
+    displayName = trimBlanks(text.slice(start, open))
+    if (!DISPLAY_TOKENS.test(displayName)) return 'display name must be quoted'
   }
-  if (open < 0) return parseAddrSpec(text, start)
   const close = text.indexOf('>', open)
-  if (close < 0) return null
-  const uri = parseUri(text.slice(open + 1, close))
-  if (uri === null) return null
-  const params = text.slice(close + 1).trim()
-  return areGenericParams(params) ? new NameAddr(text, displayName, uri, params) : null
+  if (close < 0) return 'missing ">"'
+  const uri = readUri(text.slice(open + 1, close))
+  if (typeof uri === 'string') return `bad URI: ${uri}`
+  if (close + 1 === text.length) return new NameAddr(text, displayName, uri, '')
+  const params = text.slice(skipBlank(text, close + 1))
+  return areGenericParams(params) ? new NameAddr(text, displayName, uri, params) : 'bad parameter'
 }
 
-function parseAddrSpec(text: string, start: number): NameAddr | null {
-  let end = text.indexOf(';', start)
-  // A semicolon before '@' belongs to the user part (§25.1 user-unreserved); one after it starts the header parameters.
-  const at = text.indexOf('@', start)
-  if (at >= 0 && end >= 0 && end < at) end = text.indexOf(';', at)
-  if (end < 0) end = text.length
-  let uriEnd = end
-  while (uriEnd > start && isBlank(text.charCodeAt(uriEnd - 1))) uriEnd -= 1
-  const uriText = text.slice(start, uriEnd)
-  const uri = parseUri(uriText)
-  if (uri === null || uri.headers !== '' || uriText.includes(',') || uriText.includes('?')) return null
-  const params = text.slice(end).trim()
-  return areGenericParams(params) ? new NameAddr(text, '', uri, params) : null
+function readAddrSpec(text: string, start: number): NameAddr | string {
+  // §20: without brackets, everything after the first semicolon is a header parameter.
+  const semicolon = text.indexOf(';', start)
+  const end = semicolon < 0 ? text.length : semicolon
+  const uriText = trimBlanks(text.slice(start, end))
+  if (uriText === '') return 'no URI'
+  if (/[?,]/.test(uriText)) return 'URI with "?" or "," must be in <>'
+  const uri = readUri(uriText)
+  if (typeof uri === 'string') return `bad URI: ${uri}`
+  const params = text.slice(end)
+  // "sip:alice;x=y@host": the user part was meant to go on. A guess would name another host.
+  const at = params.indexOf('@')
+  if (at >= 0 && uri.user === '' && !params.slice(0, at).includes('"')) return 'URI with ";" must be in <>'
+  return areGenericParams(params) ? new NameAddr(text, '', uri, params) : 'bad parameter'
 }

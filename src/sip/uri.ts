@@ -1,20 +1,31 @@
 // SIP, SIPS and tel URIs: RFC 3261 §19.1 and §25.1, RFC 3966.
+// Hot path: one pattern test decides, native searches cut; what is wrong is found out only when something is.
 
-import { paramIn } from '#sip/_scan.ts'
+import { areEscapesWhole, HOST, hasAt, paramIn } from '#sip/_scan.ts'
+import { ipv6Text } from '#sip/ipv6.ts'
 
+// '%' stands in each class; that it starts an escape is checked apart. '#', which must be escaped, is common in numbers.
+const USER = "[A-Za-z0-9\\-_.!~*'()&=+$,;?/#%]+"
+const PASSWORD = "[A-Za-z0-9\\-_.!~*'()&=+$,%]*"
+const PARAM = "[A-Za-z0-9\\-_.!~*'()[\\]/:&+$%]"
+const PARAMS = `(?:;${PARAM}+(?:=${PARAM}*)?)*`
+const HEADER = "[A-Za-z0-9\\-_.!~*'()[\\]/?:+$%]"
+const HEADERS = `\\?${HEADER}+=${HEADER}*(?:&${HEADER}+=${HEADER}*)*`
+const REST = `${HOST}(?::\\d{1,5})?${PARAMS}(?:${HEADERS})?$`
+
+const SIP_URI_WITH_USER = new RegExp(`^[Ss][Ii][Pp][Ss]?:${USER}(?::${PASSWORD})?@${REST}`)
+const SIP_URI_OF_HOST = new RegExp(`^[Ss][Ii][Pp][Ss]?:${REST}`)
+const USER_INFO = new RegExp(`^${USER}(?::${PASSWORD})?$`)
+const PARAMS_ONLY = new RegExp(`^${PARAMS}$`)
+const HEADERS_ONLY = new RegExp(`^${HEADERS}$`)
+const HOST_ONLY = new RegExp(`^${HOST}$`)
 const SCHEME = /^[A-Za-z][A-Za-z0-9+\-.]*$/
-const USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|%[0-9A-Fa-f]{2})+$/
-const PASSWORD = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*$/
-const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9\-_]*[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9\-_]*[A-Za-z0-9_])?\.?$/
-const IPV6_REFERENCE = /^\[[0-9A-Fa-f:]+(?:\d{1,3}(?:\.\d{1,3}){3})?\]$/
-const PARAMS =
-  /^(?:;(?:[A-Za-z0-9\-_.!~*'()[\]/:&+$]|%[0-9A-Fa-f]{2})+(?:=(?:[A-Za-z0-9\-_.!~*'()[\]/:&+$]|%[0-9A-Fa-f]{2})*)?)*$/
-const HEADERS = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$=&]|%[0-9A-Fa-f]{2})+$/
-const TEL_NUMBER = /^(?:\+[0-9\-.()]*[0-9][0-9\-.()]*|[0-9A-Fa-f*#\-.()]*[0-9A-Fa-f*#][0-9A-Fa-f*#\-.()]*)$/
+const OPAQUE = /^[\x21\x23-\x3b\x3d\x3f-\x7e]+$/
+const TEL_NUMBER = /^(?:\+[-.()]*[0-9][0-9\-.()]*|[-.()]*[0-9A-Fa-f*#][0-9A-Fa-f*#\-.()]*)$/
 
 /** Whether `host` is a host of §25.1: a name, an IPv4 address or an IPv6 reference in brackets. */
 export function isHost(host: string): boolean {
-  return host.charCodeAt(0) === 91 ? IPV6_REFERENCE.test(host) : HOST.test(host)
+  return HOST_ONLY.test(host) && (host.charCodeAt(0) !== 91 || ipv6Text(host.slice(1, -1)) !== null)
 }
 
 /** Decodes %HH escapes to the octets they stand for (latin1, so lossless); malformed ones stay. */
@@ -25,14 +36,14 @@ export function unescapeUri(text: string): string {
 
 /** Escapes what may not stand in a user part (§25.1 user). Non-latin1 characters become UTF-8 octets. */
 export function escapeUser(user: string): string {
-  return user.replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g, (c) => {
+  return user.toWellFormed().replace(/[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/gu, (c) => {
     const code = c.charCodeAt(0)
     if (code < 256) return `%${code.toString(16).toUpperCase().padStart(2, '0')}`
     return encodeURIComponent(c)
   })
 }
 
-/** A parsed URI. Parts are as written (escaped); `host` is in lower case and without brackets. */
+/** A parsed URI. Parts are as written (escaped); `host` is in lower case, without brackets, IPv6 in its canonical spelling. */
 export class Uri {
   readonly text: string
   /** In lower case: sip, sips, tel, or any other. */
@@ -84,80 +95,121 @@ export class Uri {
 
 /** Parses a URI of any scheme; null when it is malformed. Unknown schemes give an {@link Uri} with only `scheme` and `text`. */
 export function parseUri(text: string): Uri | null {
-  const colon = text.indexOf(':')
-  if (colon <= 0) return null
-  const scheme = text.slice(0, colon).toLowerCase()
-  if (scheme === 'sip' || scheme === 'sips') return parseSipUri(text, scheme, colon + 1)
-  if (scheme === 'tel') return parseTelUri(text, colon + 1)
-  if (!SCHEME.test(scheme) || colon + 1 === text.length) return null
-  return /^[\x21\x23-\x3b\x3d\x3f-\x7e]+$/.test(text) ? new Uri(text, scheme, '', '', '', null, '', '') : null
+  const uri = readUri(text)
+  return typeof uri === 'string' ? null : uri
 }
 
-function parseSipUri(text: string, scheme: string, start: number): Uri | null {
+/** As `parseUri`, but says in words what is wrong. */
+export function readUri(text: string): Uri | string {
+  if (hasAt(text, 0, 'sip:')) return readSipUri(text, 'sip', 4)
+  if (hasAt(text, 0, 'sips:')) return readSipUri(text, 'sips', 5)
+  if (hasAt(text, 0, 'tel:')) return readTelUri(text)
+  const colon = text.indexOf(':')
+  if (colon <= 0) return 'no scheme'
+  if (!SCHEME.test(text.slice(0, colon))) return 'bad scheme'
+  if (colon + 1 === text.length || !OPAQUE.test(text)) return 'bad character'
+  return new Uri(text, text.slice(0, colon).toLowerCase(), '', '', '', null, '', '')
+}
+
+function readSipUri(text: string, scheme: string, start: number): Uri | string {
   const at = text.indexOf('@', start)
+  if (!(at < 0 ? SIP_URI_OF_HOST : SIP_URI_WITH_USER).test(text) || !areEscapesWhole(text)) {
+    return sipUriFault(text, start)
+  }
   let user = ''
   let password = ''
   if (at >= 0) {
-    user = text.slice(start, at)
-    const colon = user.indexOf(':')
-    if (colon >= 0) {
-      password = user.slice(colon + 1)
-      user = user.slice(0, colon)
-      if (!PASSWORD.test(password)) return null
-    }
-    if (!USER.test(user)) return null
+    const colon = text.indexOf(':', start)
+    user = text.slice(start, colon >= 0 && colon < at ? colon : at)
+    if (user.length !== at - start) password = text.slice(colon + 1, at)
     start = at + 1
   }
   let end = text.length
-  const question = text.indexOf('?', start)
   let headers = ''
+  const question = text.indexOf('?', start)
   if (question >= 0) {
     headers = text.slice(question + 1)
-    if (!HEADERS.test(headers)) return null
     end = question
   }
-  const semicolon = text.indexOf(';', start)
   let params = ''
+  const semicolon = text.indexOf(';', start)
   if (semicolon >= 0 && semicolon < end) {
     params = text.slice(semicolon, end)
-    if (!PARAMS.test(params)) return null
     end = semicolon
   }
-  const hostPort = parseHostPort(text.slice(start, end))
-  if (hostPort === null) return null
-  return new Uri(text, scheme, user, password, hostPort.host, hostPort.port, params, headers)
+  const ipv6 = text.charCodeAt(start) === 91
+  const colon = text.indexOf(':', ipv6 ? text.indexOf(']', start) : start)
+  const hostEnd = colon >= 0 && colon < end ? colon : end
+  const port = hostEnd === end ? null : portIn(text, hostEnd + 1, end)
+  if (port === -1) return 'bad port'
+  const host = ipv6 ? ipv6Text(text.slice(start + 1, hostEnd - 1)) : text.slice(start, hostEnd).toLowerCase()
+  if (host === null) return 'bad IPv6 address'
+  return new Uri(text, scheme, user, password, host, port, params, headers)
 }
 
-function parseTelUri(text: string, start: number): Uri | null {
-  const semicolon = text.indexOf(';', start)
+/** Which part of a SIP URI is at fault. */
+function sipUriFault(text: string, start: number): string {
+  if (/[^\x21-\x7e]/.test(text)) return 'bad character'
+  if (!areEscapesWhole(text)) return 'bad escape'
+  const at = text.indexOf('@', start)
+  if (at >= 0 && !USER_INFO.test(text.slice(start, at))) return 'bad user part'
+  const rest = text.slice(at >= 0 ? at + 1 : start)
+  const question = rest.indexOf('?')
+  const parts = question < 0 ? rest : rest.slice(0, question)
+  const semicolon = parts.indexOf(';')
+  const hostPort = semicolon < 0 ? parts : parts.slice(0, semicolon)
+  if (hostPort === '') return 'no host'
+  const fault = readHostPort(hostPort)
+  if (typeof fault === 'string') return fault
+  if (semicolon >= 0 && !PARAMS_ONLY.test(parts.slice(semicolon))) return 'bad parameter'
+  return question >= 0 && !HEADERS_ONLY.test(rest.slice(question)) ? 'bad headers' : 'bad character'
+}
+
+function readTelUri(text: string): Uri | string {
+  const semicolon = text.indexOf(';', 4)
   const end = semicolon < 0 ? text.length : semicolon
-  const number = text.slice(start, end)
-  if (!TEL_NUMBER.test(number)) return null
+  const number = text.slice(4, end)
+  if (!TEL_NUMBER.test(number)) return 'bad telephone number'
   const params = text.slice(end)
-  if (!PARAMS.test(params)) return null
-  return new Uri(text, 'tel', number, '', '', null, params, '')
+  if (!PARAMS_ONLY.test(params)) return 'bad parameter'
+  return areEscapesWhole(params) ? new Uri(text, 'tel', number, '', '', null, params, '') : 'bad escape'
 }
 
-/** Parses `host[:port]` (§25.1 hostport). `host` comes in lower case without brackets. Null when malformed or the port is not 1–65535. */
-export function parseHostPort(text: string): { host: string; port: number | null } | null {
-  let hostEnd = text.length
-  let port: number | null = null
-  const colon = text.charCodeAt(0) === 91 ? text.indexOf(':', text.indexOf(']')) : text.indexOf(':')
-  if (colon >= 0) {
-    hostEnd = colon
-    if (text.length - colon < 2 || text.length - colon > 6) return null
-    port = 0
-    for (let i = colon + 1; i < text.length; i += 1) {
-      const digit = text.charCodeAt(i) - 48
-      if (digit < 0 || digit > 9) return null
-      port = port * 10 + digit
-    }
-    if (port < 1 || port > 65_535) return null
+/** The port in [start, end): 1 to 65535, or -1. */
+function portIn(text: string, start: number, end: number): number {
+  if (end <= start || end - start > 5) return -1
+  let port = 0
+  for (let i = start; i < end; i += 1) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return -1
+    port = port * 10 + digit
   }
+  return port >= 1 && port <= 65_535 ? port : -1
+}
+
+/** A host in lower case without brackets (IPv6 canonical), and the port when one is written. */
+export interface HostPort {
+  readonly host: string
+  readonly port: number | null
+}
+
+/** Parses `host[:port]` (§25.1 hostport); null when malformed or the port is not 1–65535. */
+export function parseHostPort(text: string): HostPort | null {
+  const hostPort = readHostPort(text)
+  return typeof hostPort === 'string' ? null : hostPort
+}
+
+/** As `parseHostPort`, but says in words what is wrong. */
+export function readHostPort(text: string): HostPort | string {
+  const ipv6 = text.charCodeAt(0) === 91
+  const colon = ipv6 ? text.indexOf(':', Math.max(0, text.indexOf(']'))) : text.indexOf(':')
+  const hostEnd = colon < 0 ? text.length : colon
   const host = text.slice(0, hostEnd)
-  if (!isHost(host)) return null
-  const bare = host.charCodeAt(0) === 91 ? host.slice(1, -1) : host
-  return { host: bare.toLowerCase(), port }
+  if (!HOST_ONLY.test(host)) return 'bad host'
+  const port = colon < 0 ? null : portIn(text, colon + 1, text.length)
+  if (port === -1) return 'bad port'
+  const bare = ipv6 ? ipv6Text(host.slice(1, -1)) : host.toLowerCase()
+  return bare === null ? 'bad IPv6 address' : { host: bare, port }
 }
 
 /** How a host is written in SIP: IPv6 addresses in brackets. */

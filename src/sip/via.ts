@@ -1,7 +1,8 @@
 // The Via header field: RFC 3261 §20.42, RFC 3581.
+// Hot path: one pattern test decides, native searches cut.
 
-import { areGenericParams, isToken, paramIn, skipBlank } from '#sip/_scan.ts'
-import { parseHostPort } from '#sip/uri.ts'
+import { areGenericParams, BLANKS, GENERIC_PARAMS, HOST, isBlank, paramIn, skipBlank, TOKEN } from '#sip/_scan.ts'
+import { readHostPort } from '#sip/uri.ts'
 
 /** The magic cookie of §8.1.1.7. */
 export const MAGIC_COOKIE = 'z9hG4bK'
@@ -11,7 +12,7 @@ export class Via {
   readonly text: string
   /** In upper case: UDP, TCP, TLS, WSS, or anything else. */
   readonly transport: string
-  /** sent-by host in lower case without brackets. */
+  /** sent-by host in lower case without brackets, IPv6 in its canonical spelling. */
   readonly host: string
   readonly port: number | null
   readonly params: string
@@ -27,6 +28,7 @@ export class Via {
     this.branch = params === '' ? '' : (paramIn(params, 'branch') ?? '')
   }
 
+  /** The value of a parameter (name in lower case): null when absent, '' when it has none. */
   param(name: string): string | null {
     return this.params === '' ? null : paramIn(this.params, name)
   }
@@ -42,29 +44,53 @@ export class Via {
   }
 }
 
-const LOOSE_PROTOCOL = /^SIP[ \t]*\/[ \t]*2\.0[ \t]*\/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+/i
+const SENT_PROTOCOL = `[Ss][Ii][Pp]${BLANKS}\\/${BLANKS}2\\.0${BLANKS}\\/${BLANKS}${TOKEN}[ \\t]+`
+const VIA = new RegExp(`^${SENT_PROTOCOL}${HOST}(?:${BLANKS}:${BLANKS}\\d{1,5})?${GENERIC_PARAMS}$`)
+const PROTOCOL_START = new RegExp(`^${SENT_PROTOCOL}`)
 
 /** Parses one Via element; null when malformed. */
 export function parseVia(text: string): Via | null {
-  let transport: string
-  let at: number
-  const space = text.indexOf(' ', 8)
-  if (text.startsWith('SIP/2.0/') && space > 8 && isToken(text.slice(8, space))) {
-    transport = text.slice(8, space)
-    at = skipBlank(text, space)
-  } else {
-    const match = LOOSE_PROTOCOL.exec(text)
-    if (match === null) return null
-    transport = match[1] ?? ''
-    at = match[0].length
+  const via = readVia(text)
+  return typeof via === 'string' ? null : via
+}
+
+/** As `parseVia`, but says in words what is wrong. */
+export function readVia(text: string): Via | string {
+  if (!VIA.test(text)) return viaFault(text)
+  const start = skipBlank(text, text.indexOf('/', text.indexOf('/') + 1) + 1)
+  let transportEnd = text.indexOf(' ', start)
+  if (transportEnd < 0 || isBlank(text.charCodeAt(transportEnd - 1)) || text.includes('\t')) {
+    transportEnd = start
+    while (!isBlank(text.charCodeAt(transportEnd))) transportEnd += 1
   }
-  let end = text.indexOf(';', at)
-  if (end < 0) end = text.length
-  let sentBy = text.slice(at, end).trimEnd()
-  if (sentBy.includes(' ') || sentBy.includes('\t')) sentBy = sentBy.replace(/[ \t]*:[ \t]*/, ':')
-  const hostPort = parseHostPort(sentBy)
-  if (hostPort === null) return null
-  const params = text.slice(end)
-  if (!areGenericParams(params)) return null
-  return new Via(text, transport.toUpperCase(), hostPort.host, hostPort.port, params)
+  const hostStart = skipBlank(text, transportEnd)
+  const semicolon = text.indexOf(';', hostStart)
+  const end = semicolon < 0 ? text.length : semicolon
+  const hostPort = readHostPort(withoutBlanks(text.slice(hostStart, end)))
+  if (typeof hostPort === 'string') return hostPort
+  const transport = transportName(text.slice(start, transportEnd))
+  return new Via(text, transport, hostPort.host, hostPort.port, text.slice(end))
+}
+
+function transportName(written: string): string {
+  if (written === 'UDP') return 'UDP'
+  if (written === 'TCP') return 'TCP'
+  if (written === 'TLS') return 'TLS'
+  return written.toUpperCase()
+}
+
+function withoutBlanks(sentBy: string): string {
+  return sentBy.includes(' ') || sentBy.includes('\t') ? sentBy.replace(/[ \t]+/g, '') : sentBy
+}
+
+function viaFault(text: string): string {
+  const protocol = PROTOCOL_START.exec(text)
+  if (protocol === null) return 'bad protocol'
+  const rest = text.slice(protocol[0].length)
+  const semicolon = rest.indexOf(';')
+  const sentBy = withoutBlanks(semicolon < 0 ? rest : rest.slice(0, semicolon))
+  if (sentBy === '') return 'no sent-by'
+  const hostPort = readHostPort(sentBy)
+  if (typeof hostPort === 'string') return hostPort
+  return semicolon >= 0 && !areGenericParams(rest.slice(semicolon)) ? 'bad parameter' : 'bad sent-by'
 }
