@@ -29,7 +29,10 @@ export const command: Command = {
     for (let told = -1; ; ) {
       const calls = await callsLeft(args)
       if (calls === null) break
-      if (calls !== told) process.stdout.write(asJson ? `${JSON.stringify({ calls })}\n` : `${calls} calls left\n`)
+      if (calls !== told)
+        process.stdout.write(
+          asJson ? `${JSON.stringify({ calls })}\n` : `${calls} ${calls === 1 ? 'call' : 'calls'} left\n`,
+        )
       told = calls
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }

@@ -241,7 +241,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
   }
 
   #report(report: Report): void {
-    if (process.connected && process.send !== undefined) process.send(report, undefined, {}, () => {})
+    if (process.connected) process.send?.(report)
   }
 
   /** Lets sockets and journals close, then ends; cuts off what does not close in time. */
@@ -253,7 +253,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
     }, CLOSE_MAX_MS).unref()
     this.#ports.log.flushNow()
     // Not before the last report is on its way.
-    if (process.connected) setImmediate(() => process.disconnect())
+    if (process.connected) setImmediate(() => process.disconnect?.())
   }
 
   /** A broken invariant outside any call: nothing that goes on can be trusted; the supervisor starts a fresh process. */

@@ -7,7 +7,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
 export function tableText(rows: readonly Readonly<Record<string, unknown>>[], emptyText: string): string {
   if (rows.length === 0) return `${emptyText}\n`
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-  const lines = [columns, ...rows.map((row) => columns.map((column) => cellText(row[column])))]
+  const lines = [columns, ...rows.map((row) => columns.map((column) => cellText(column, row[column])))]
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)))
   return lines
     .map(
@@ -20,8 +20,10 @@ export function tableText(rows: readonly Readonly<Record<string, unknown>>[], em
     .join('')
 }
 
-function cellText(value: unknown): string {
+/** Instants (columns named …At) are milliseconds since 1970 in the API, and a date for a person. */
+function cellText(column: string, value: unknown): string {
   if (value === null || value === undefined || value === '') return '-'
+  if (column.endsWith('At') && typeof value === 'number') return new Date(value).toISOString()
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
   return text.replace(CONTROL, '?')
 }

@@ -1,5 +1,6 @@
 // The framed summary that a person at a terminal sees when all is up.
 
+import { relative } from 'node:path'
 import type { Demonstration } from '#bin/demonstration.ts'
 import { mainAddress } from '#bin/machine.ts'
 import { VERSION } from '#bin/product.ts'
@@ -23,18 +24,24 @@ function reachable(listening: string): string {
   return `${transport} ${rest.join(':').replace(/^0\.0\.0\.0:/, `${mainAddress()}:`)}`
 }
 
+/** A path as a person here would type it. */
+function shortPath(path: string): string {
+  const fromHere = relative('', path)
+  return fromHere.startsWith('..') ? path : fromHere
+}
+
 /** The lines inside the frame; an empty one separates. */
 function welcomeLines(facts: WelcomeFacts): string[] {
   const row = (label: string, value: string): string => `${label.padEnd(LABEL_WIDTH)}${value}`
   const [firstListening = '', ...otherListening] = facts.listening.map(reachable)
   const lines = [
     row('Status page', facts.signInUrl),
-    row('', '(this link signs in once; carillon sign-in makes another)'),
+    row('', '(this link signs in once; npx carillon sign-in makes another)'),
     row('SIP', firstListening),
     ...otherListening.map((address) => row('', address)),
     row('Domain', facts.domain),
-    row('Configuration', facts.demonstration === null ? facts.configFile : `demonstration (${facts.configFile})`),
-    row('Data', facts.dataFolder),
+    row('Configuration', `${facts.demonstration === null ? '' : 'demonstration, in '}${shortPath(facts.configFile)}`),
+    row('Data', shortPath(facts.dataFolder)),
   ]
   if (facts.demonstration !== null) lines.push('', ...demonstrationLines(facts.demonstration))
   lines.push('', 'Ctrl-C stops when the calls have ended; twice, at once.')
