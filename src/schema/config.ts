@@ -4,14 +4,9 @@ import { createHash } from 'node:crypto'
 import { parsePeerAddress } from '#schema/address.ts'
 import type { ConfigProblem } from '#schema/config-problem.ts'
 import { ConfigFile } from '#schema/config-schema.ts'
+import type { DeepReadonly } from '#schema/deep-readonly.ts'
 import { nearest } from '#schema/nearest.ts'
 import { placeText, type SchemaNode, YamlReader } from '#schema/yaml-reader.ts'
-
-type DeepReadonly<T> = T extends readonly (infer E)[]
-  ? readonly DeepReadonly<E>[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T
 
 /** A value that may be missing anywhere: what is left of a file that has problems. */
 type Loose<T> = T extends readonly (infer E)[]
