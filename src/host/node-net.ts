@@ -16,9 +16,11 @@ import type {
 } from '#core/net.ts'
 import { Dns, type DnsOptions } from '#host/dns.ts'
 import { EndpointTable } from '#host/endpoint-table.ts'
+import { type LinuxSockets, linuxSockets } from '#host/linux-sockets.ts'
 import { openConnection, TcpListener } from '#host/tcp.ts'
 import { TcpConnection } from '#host/tcp-connection.ts'
 import { UdpSocket } from '#host/udp.ts'
+import { BatchedUdpSocket } from '#host/udp-batched.ts'
 
 /** Outgoing connections at a time; more are refused with {@link CONNECTIONS_MAX_REACHED}. */
 export const OUTGOING_CONNECTIONS_MAX = 20_000
@@ -34,6 +36,8 @@ export interface NodeNetOptions {
   /** Time for a client's TLS handshake. */
   readonly handshakeTimeoutMs?: number
   readonly dns?: DnsOptions
+  /** False: node:dgram also where recvmmsg and sendmmsg are there (decision 0003). */
+  readonly batchedUdp?: boolean
 }
 
 /** Sockets of the operating system. */
@@ -43,6 +47,8 @@ export class NodeNet implements Net {
   readonly #options: NodeNetOptions
   readonly #endpoints = new EndpointTable()
   readonly #dns: Dns
+  /** Looked for when the first datagram socket is opened. */
+  #linux: LinuxSockets | null | undefined
   #outgoing = 0
   readonly #onGone = (): void => {
     this.#outgoing--
@@ -57,7 +63,11 @@ export class NodeNet implements Net {
   }
 
   udp(local: Endpoint, sink: DatagramSink): DatagramSocket {
-    return new UdpSocket(local, sink, this.#endpoints, { reusePort: this.#options.reusePort === true })
+    const options = { reusePort: this.#options.reusePort === true }
+    if (this.#linux === undefined) this.#linux = this.#options.batchedUdp === false ? null : linuxSockets()
+    return this.#linux === null
+      ? new UdpSocket(local, sink, this.#endpoints, options)
+      : new BatchedUdpSocket(this.#linux, local, sink, this.#endpoints, options)
   }
 
   listen(local: Endpoint, tls: TlsContext | null, sink: ListenerSink): Listener {

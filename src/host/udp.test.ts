@@ -4,12 +4,24 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DatagramSink, DatagramSocket, Endpoint } from '#core/net.ts'
 import { EndpointTable } from '#host/endpoint-table.ts'
+import { linuxSockets } from '#host/linux-sockets.ts'
 import { UdpSocket } from '#host/udp.ts'
+import { BatchedUdpSocket } from '#host/udp-batched.ts'
 
 type Open = (local: Endpoint, sink: DatagramSink, endpoints: EndpointTable) => DatagramSocket
 
+const linux = linuxSockets()
 const WAYS: readonly { name: string; open: Open }[] = [
   { name: 'node:dgram', open: (local, sink, endpoints) => new UdpSocket(local, sink, endpoints) },
+  ...(linux === null
+    ? []
+    : [
+        {
+          name: 'recvmmsg and sendmmsg',
+          open: (local: Endpoint, sink: DatagramSink, endpoints: EndpointTable) =>
+            new BatchedUdpSocket(linux, local, sink, endpoints),
+        },
+      ]),
 ]
 
 class Rig implements DatagramSink {

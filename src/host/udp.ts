@@ -14,7 +14,7 @@ export const SEND_QUEUE_OCTETS_MAX = 8 * 1_024 * 1_024
 const SLAB_OCTETS = 1_024 * 1_024
 
 /** Errors of one datagram or one moment; the socket is as good as before. */
-const PASSING_ERRORS: ReadonlySet<string> = new Set([
+export const PASSING_ERRORS: ReadonlySet<string> = new Set([
   'EAGAIN',
   'ECONNREFUSED',
   'EHOSTUNREACH',
