@@ -55,14 +55,14 @@ export class OwnAddresses {
     return own === 0 || own === family
   }
 
-  /** The machine's address that shares the longest prefix of text with `remote`; loopback for loopback. */
+  /** The machine's address that begins with the most octets (groups) of `remote`, the preferred first; loopback for loopback. */
   #nearest(remote: Endpoint): string {
     if (isLoopback(remote.host)) return loopback(remote.family)
     let best = ''
     let bestLength = -1
     for (const host of this.#machine) {
       if (familyOf(host) !== remote.family || isLoopback(host)) continue
-      const length = commonLength(host, remote.host)
+      const length = commonLabels(host, remote.host)
       if (length > bestLength) {
         best = host
         bestLength = length
@@ -90,9 +90,12 @@ function loopback(family: 4 | 6): string {
   return family === 6 ? '::1' : '127.0.0.1'
 }
 
-function commonLength(a: string, b: string): number {
+/** Octets of IPv4, groups of IPv6, that both begin with. */
+function commonLabels(a: string, b: string): number {
+  const left = a.split(/[.:]/)
+  const right = b.split(/[.:]/)
   let i = 0
-  while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i += 1
+  while (i < left.length && left[i] === right[i]) i += 1
   return i
 }
 
