@@ -105,5 +105,5 @@ export const CdrSchema = record(
   'A call detail record.',
 )
 
-/** One call detail record. Meaning and units of each field: the descriptions above and docs/configuration.md. */
+/** One call detail record. Meaning and units of each field: the descriptions above and docs/cdr.md. */
 export type Cdr = DeepReadonly<Static<typeof CdrSchema>>
