@@ -99,18 +99,16 @@ test('no file of the project is over 1 MB, holds a path of one machine or a secr
 })
 
 test('docs/errors.md lists exactly the stable codes that the sources use', () => {
-  const used = new Set<string>()
+  const used = new Map<string, string>()
   for (const file of facts) {
     if (file.path.startsWith('src/') && !isTest(file.path) && sourceFolder(file.path) !== 'sim') {
-      for (const code of file.codes) used.add(code)
+      for (const code of file.codes) used.set(code, file.path)
     }
   }
   const listed = documentedCodes(readFileSync(join(ROOT, 'docs/errors.md'), 'utf8'))
   const twice = listed.filter((code, at) => listed.indexOf(code) !== at)
-  assert.deepEqual(
-    { missing: [...used].filter((code) => !listed.includes(code)).sort(), twice },
-    { missing: [], twice: [] },
-  )
+  const missing = [...used].filter(([code]) => !listed.includes(code)).map(([code, path]) => `${code} (${path})`)
+  assert.deepEqual({ missing: missing.sort(), twice }, { missing: [], twice: [] })
   const text = files.map((file) => (file.path.startsWith('src/') ? file.text : '')).join('\n')
   const stale = listed.filter((code) => !text.includes(code))
   assert.deepEqual(stale, [], 'listed, but no source file names them')
@@ -362,8 +360,14 @@ test('tidy finds the codes of events and rejections', () => {
   const fs = createVirtualFileSystem({
     '/t/tsconfig.json': '{"compilerOptions":{"noLib":true,"types":[]},"include":["**/*.ts"]}',
     '/t/src/sip/a.ts':
-      "log.event('warn', 'SIP_MALFORMED', {})\nexport const r = { status: 400, code: b ? 'SIP_A' : 'SIP_B' }\nemit('warn', 'NO_CODE')",
+      "log.event('warn', 'SIP_MALFORMED', {})\nexport const r = { status: 400, code: b ? 'SIP_A' : 'SIP_B' }\nemit('warn', 'NO_CODE')\nexport type RouteCode = 'SIP_C' | 'SIP_D'",
   })
   const parsed = parseProject('/t', '/t/tsconfig.json', { cwd: '/t', fs })
-  assert.deepEqual(parsed.flatMap((file) => factsOf(file, {}).codes).sort(), ['SIP_A', 'SIP_B', 'SIP_MALFORMED'])
+  assert.deepEqual(parsed.flatMap((file) => factsOf(file, {}).codes).sort(), [
+    'SIP_A',
+    'SIP_B',
+    'SIP_C',
+    'SIP_D',
+    'SIP_MALFORMED',
+  ])
 })

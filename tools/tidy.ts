@@ -355,9 +355,13 @@ function resolveImport(from: string, specifier: string, maps: Readonly<Record<st
   return specifier
 }
 
-/** Stable codes: the second argument of `event('warn', 'CODE', …)`, and literals that are the value of a property `code`. */
+/**
+ * Stable codes: the second argument of `event('warn', 'CODE', …)`, literals that are the value of a property `code`, and the
+ * members of a union whose name ends in Code.
+ */
 function codesOf(node: Node): string[] {
   if (is.isCallExpression(node)) return eventCodes(node)
+  if (is.isTypeAliasDeclaration(node)) return node.name.text.endsWith('Code') ? unionCodes(node.type) : []
   const named = is.isPropertyAssignment(node) || is.isPropertyDeclaration(node)
   if (!named || !is.isIdentifier(node.name) || !/^(code|\w+Code)$/.test(node.name.text)) return []
   return node.initializer === undefined ? [] : literalCodes(node.initializer)
@@ -369,6 +373,12 @@ function eventCodes(call: CallExpression): string[] {
   const code = call.arguments[1]
   if (!is.isPropertyAccessExpression(callee) || callee.name.text !== 'event' || code === undefined) return []
   return level !== null && !LEVELS.has(level) ? [] : literalCodes(code)
+}
+
+function unionCodes(type: Node): string[] {
+  if (is.isUnionTypeNode(type)) return type.types.flatMap(unionCodes)
+  const text = is.isLiteralTypeNode(type) ? literalText(type.literal) : null
+  return text !== null && CODE.test(text) ? [text] : []
 }
 
 /** The codes that an expression can be: a literal, or the branches of a conditional. */

@@ -33,10 +33,10 @@ export interface ConfigSource {
 }
 
 /** --config, else ./carillon.yaml, else the demonstration in `dataFolder`. */
-export function findConfig(args: Arguments, dataFolder: string): ConfigSource {
+export async function findConfig(args: Arguments, dataFolder: string): Promise<ConfigSource> {
   const named = textOption(args, 'config', existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : '')
   if (named !== '') return { file: resolve(named), demonstration: null }
-  const made = demonstration(dataFolder)
+  const made = await demonstration(dataFolder)
   return { file: made.file, demonstration: made }
 }
 

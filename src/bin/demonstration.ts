@@ -1,6 +1,9 @@
 // The configuration of a first start without a configuration file: this machine, and two subscribers to try it with.
 
 import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { mainAddress } from '#bin/machine.ts'
 import { readIfThere, writePrivate } from '#host/data-folder.ts'
@@ -19,10 +22,15 @@ export interface DemonstrationSubscriber {
   readonly name: string
 }
 
+/** Taken in this order where another program has the usual port. */
+const SIP_PORTS: readonly number[] = [5060, 5070, 5080, 5090]
+const HTTP_PORTS: readonly number[] = [8080, 8081, 8082, 8088, 8888]
+
 /** What the summary shows, and the file that holds the configuration. */
 export interface Demonstration {
   readonly file: string
   readonly domain: string
+  readonly sipPort: number
   readonly subscribers: readonly DemonstrationSubscriber[]
 }
 
@@ -35,8 +43,8 @@ function keptPassword(text: string, user: string): string | null {
   return new RegExp(`user: "${user}", password: "([a-z0-9]{8,64})"`).exec(text)?.[1] ?? null
 }
 
-/** Writes DATA/demonstration.yaml for the machine's present address, with the passwords of the first time. */
-export function demonstration(folder: string): Demonstration {
+/** Writes DATA/demonstration.yaml for the machine's present address and free ports, with the passwords of the first time. */
+export async function demonstration(folder: string): Promise<Demonstration> {
   const file = join(folder, DEMONSTRATION_FILE)
   const earlier = readIfThere(file) ?? ''
   const domain = mainAddress()
@@ -47,11 +55,43 @@ export function demonstration(folder: string): Demonstration {
     password: keptPassword(earlier, user) ?? freshPassword(),
   })
   const subscribers = [subscriber('1001', '+12025550101', 'Alice'), subscriber('1002', '+12025550102', 'Bob')]
-  writePrivate(file, configText(domain, subscribers))
-  return { file, domain, subscribers }
+  const sipPort = await firstFree(SIP_PORTS, '0.0.0.0', [0, 1])
+  const httpPort = await firstFree(HTTP_PORTS, '127.0.0.1', [0])
+  writePrivate(file, configText(domain, sipPort, httpPort, subscribers))
+  return { file, domain, sipPort, subscribers }
 }
 
-function configText(domain: string, subscribers: readonly DemonstrationSubscriber[]): string {
+/** The first port that nobody uses, nor those `offsets` above it; the first of all when none is free. */
+async function firstFree(ports: readonly number[], host: string, offsets: readonly number[]): Promise<number> {
+  for (const port of ports) {
+    const free = await Promise.all(offsets.map((offset) => isFree(port + offset, host)))
+    if (!free.includes(false)) return port
+  }
+  return ports[0] ?? 0
+}
+
+/** Whether nobody uses the port over TCP or UDP. */
+async function isFree(port: number, host: string): Promise<boolean> {
+  const stream = createServer()
+  const datagrams = createSocket('udp4')
+  try {
+    await once(stream.listen(port, host), 'listening')
+    await once(datagrams.bind(port, host), 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    stream.close()
+    datagrams.close()
+  }
+}
+
+function configText(
+  domain: string,
+  sipPort: number,
+  httpPort: number,
+  subscribers: readonly DemonstrationSubscriber[],
+): string {
   const entries = subscribers.map(
     ({ user, password, number, name }) =>
       `  - {user: "${user}", password: "${password}", number: "${number}", name: "${name}"}\n`,
@@ -60,9 +100,9 @@ function configText(domain: string, subscribers: readonly DemonstrationSubscribe
 # To have your own: copy it to carillon.yaml, change it there, and start again.
 domain: ${domain}
 sip:
-  listen: ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tls:0.0.0.0:5061"]
+  listen: ["udp:0.0.0.0:${sipPort}", "tcp:0.0.0.0:${sipPort}", "tls:0.0.0.0:${sipPort + 1}"]
 manager:
-  listen: 127.0.0.1:8080
+  listen: 127.0.0.1:${httpPort}
 subscribers:
 ${entries.join('')}`
 }

@@ -1,11 +1,11 @@
 // carillon start.
 
-import { type Command, dataOption, FAILED, numberOption, textOption } from '#bin/command.ts'
+import { type Command, CommandProblem, dataOption, FAILED, numberOption, textOption } from '#bin/command.ts'
 import { findConfig } from '#bin/config-source.ts'
 import { listenToSignals } from '#bin/stop-signals.ts'
 import { SupervisedSystem } from '#bin/supervised-system.ts'
 import { DRAIN_SECONDS, DRAIN_SECONDS_MAX, levelFromText, RUN_OPTIONS, RUN_USAGE } from '#bin/switch.ts'
-import { dataFolder } from '#host/data-folder.ts'
+import { dataFolder, holdDataFolder } from '#host/data-folder.ts'
 
 export const command: Command = {
   summary: 'run everything on this machine: the switch, its supervisor, health, API and status page',
@@ -15,8 +15,11 @@ export const command: Command = {
   async run(args) {
     const terminal = process.stdout.isTTY === true
     const folder = dataFolder(dataOption(args))
+    if (!(await holdDataFolder(folder, 'supervisor'))) {
+      throw new CommandProblem(`a system runs with the data folder ${folder} already; see carillon status`)
+    }
     const system = new SupervisedSystem({
-      source: findConfig(args, folder),
+      source: await findConfig(args, folder),
       dataFolder: folder,
       // A person wants to hear of trouble; a collector of logs wants a line a call.
       logLevel: levelFromText(textOption(args, 'log-level', terminal ? 'warn' : 'info')),

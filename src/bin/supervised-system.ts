@@ -31,6 +31,15 @@ export interface SystemOptions {
   readonly terminal: boolean
 }
 
+/** What a person can do about it. */
+function hintFor(failure: string): string {
+  if (failure.includes('EADDRINUSE')) return '\n  another program uses this address; choose another under sip.listen'
+  if (failure.includes('EADDRNOTAVAIL')) return '\n  this machine does not have this address; see sip.listen'
+  if (failure.includes('EACCES'))
+    return '\n  ports below 1024 need a right of their own; see docs/operations/running.md'
+  return ''
+}
+
 export class SupervisedSystem implements SupervisorObserver, HttpSources, SignalSink {
   readonly #options: SystemOptions
   readonly #clock = systemClock((error) => this.#fail(error))
@@ -42,7 +51,6 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
   readonly #listen: string
   #switchSinceMs = 0
   #url = ''
-  #failure: string | null = null
 
   /** Throws a CommandProblem when the configuration cannot be used. */
   constructor(options: SystemOptions) {
@@ -78,11 +86,6 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
     return null
   }
 
-  /** Why the system ended, when it ended of itself; null when it was told to. */
-  get failure(): string | null {
-    return this.#failure
-  }
-
   onReady(listening: readonly string[], first: boolean): void {
     this.#switchSinceMs = Date.now()
     if (!first) {
@@ -94,8 +97,7 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
   }
 
   onEnd(failure: string | null): void {
-    this.#failure = failure
-    if (failure !== null) process.stderr.write(`carillon: ${failure}\n`)
+    if (failure !== null) process.stderr.write(`carillon: the switch could not start: ${failure}${hintFor(failure)}\n`)
     else if (this.#options.terminal) process.stdout.write('Carillon has stopped.\n')
     else this.#log.event('info', 'SYSTEM_STOPPED', {})
     process.exitCode = failure === null ? 0 : 1

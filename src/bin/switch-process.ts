@@ -55,7 +55,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
     process.on('unhandledRejection', (error) => this.#die(error))
     this.#listen()
     const { dataFolder } = this.#options
-    if (!(await holdDataFolder(dataFolder))) {
+    if (!(await holdDataFolder(dataFolder, 'switch'))) {
       this.onFatal(`the data folder ${dataFolder} is in use by another switch`)
       return
     }

@@ -38,7 +38,7 @@ export const command: Command = {
   async run(args) {
     const folder = dataFolder(dataOption(args))
     const running = new SwitchProcess({
-      configFile: findConfig(args, folder).file,
+      configFile: (await findConfig(args, folder)).file,
       dataFolder: folder,
       logLevel: levelFromText(textOption(args, 'log-level', 'info')),
       drainMaxMs: numberOption(args, 'drain-seconds', DRAIN_SECONDS, 0, DRAIN_SECONDS_MAX) * 1_000,

@@ -17,6 +17,8 @@ export interface WelcomeFacts {
 
 const LABEL_WIDTH = 15
 const PADDING = 2
+/** What a telephone takes when it is told none. */
+const SIP_PORT = 5060
 
 /** "udp:0.0.0.0:5060" as a telephone would need it: the machine's address in place of the wildcard. */
 function reachable(listening: string): string {
@@ -48,15 +50,16 @@ function welcomeLines(facts: WelcomeFacts): string[] {
   return lines
 }
 
-function demonstrationLines({ domain, subscribers }: Demonstration): string[] {
+function demonstrationLines({ domain, sipPort, subscribers }: Demonstration): string[] {
   const [one, two] = subscribers
+  const server = sipPort === SIP_PORT ? domain : `${domain}:${sipPort}`
   const hint = [
     'To try it, set up two SIP telephones (Linphone, Zoiper, baresip, a desk',
     'telephone …), each with one of these accounts:',
     '',
     ...subscribers.map(({ user, password, name }) => `    user ${user}   password ${password}   (${name})`),
     '',
-    `    domain, server or registrar: ${domain}     transport: UDP or TCP`,
+    `    domain, server or registrar: ${server}     transport: UDP or TCP`,
   ]
   if (one !== undefined && two !== undefined) hint.push('', `Then dial ${two.user} on the telephone of ${one.user}.`)
   return hint

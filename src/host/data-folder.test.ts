@@ -35,9 +35,10 @@ test('a secret is made once and kept', (t) => {
   )
 })
 
-test('one process holds the folder at a time', async (t) => {
+test('one process holds the folder in a role at a time', async (t) => {
   const path = folder(t)
-  assert.equal(await holdDataFolder(path), true)
-  if (process.platform === 'linux') assert.equal(await holdDataFolder(path, 0), false)
-  assert.equal(await holdDataFolder(`${path}-other`), true)
+  assert.equal(await holdDataFolder(path, 'switch'), true)
+  if (process.platform === 'linux') assert.equal(await holdDataFolder(path, 'switch', 0), false)
+  assert.equal(await holdDataFolder(path, 'supervisor'), true)
+  assert.equal(await holdDataFolder(`${path}-other`, 'switch'), true)
 })

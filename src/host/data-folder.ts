@@ -62,14 +62,15 @@ export function keptSecret(folder: string, name: string, make: () => string): st
 }
 
 /**
- * Holds the folder until this process ends, however it ends: two switches that write the same journals would spoil them.
+ * Holds the folder in a role until this process ends, however it ends: two switches that write the same journals would
+ * spoil them.
  * Uses an abstract socket name, which the kernel frees with its process; elsewhere than on Linux nothing is held.
  * False when another process holds it, also after {@link HOLD_PATIENCE_MS}.
  */
-export async function holdDataFolder(folder: string, patienceMs = HOLD_PATIENCE_MS): Promise<boolean> {
+export async function holdDataFolder(folder: string, role: string, patienceMs = HOLD_PATIENCE_MS): Promise<boolean> {
   if (process.platform !== 'linux') return true
   // Socket names end after 107 octets; the hash keeps long paths apart.
-  const name = `\0carillon-data-${createHash('sha256').update(folder).digest('hex')}`
+  const name = `\0carillon-data-${createHash('sha256').update(`${role} ${folder}`).digest('hex')}`
   for (let waitedMs = 0; ; waitedMs += HOLD_POLL_MS) {
     if (await bindName(name)) return true
     if (waitedMs >= patienceMs) return false
