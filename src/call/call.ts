@@ -1,0 +1,730 @@
+// The back-to-back user agent: one call, its caller and the forks towards its callee (RFC 3261 §6 B2BUA, §16.7; RFC 7092 §3.2).
+
+import { Branch, type BranchOwner, EARLY_DIALOGS_MAX, type Pair } from '#call/branch.ts'
+import type { CalleeTarget, CallFacts, CallHost, CallPlan, CallRefusal, Stage } from '#call/call-host.ts'
+import { CallRecord } from '#call/call-record.ts'
+import { fromValue, identityLines } from '#call/caller-identity.ts'
+import { invitePassOn, requestPassOn, responsePassOn } from '#call/pass-on.ts'
+import { pinnedFlow } from '#call/pinned-flow.ts'
+import { causeFromReason, causeFromStatus, reasonLine } from '#call/q850.ts'
+import { type BridgeOwner, RequestBridge } from '#call/request-bridge.ts'
+import { isBetterFailure, isHunting, shownStatus } from '#call/response-choice.ts'
+import { assert } from '#core/assert.ts'
+import { Timer, type TimerOwner } from '#core/clock.ts'
+import type { FaultOwner } from '#core/fault-scope.ts'
+import type { DescriptionRole, MediaSession, MediaSide } from '#media/media-port.ts'
+import { decimal } from '#sip/_scan.ts'
+import { Dialog } from '#sip/dialog.ts'
+import { HeaderId } from '#sip/header-id.ts'
+import type { InviteServerTransaction, InviteServerUser } from '#sip/invite-server-transaction.ts'
+import type { Request, Response } from '#sip/message.ts'
+import { OutgoingRequest } from '#sip/outgoing-request.ts'
+import { reasonPhrase } from '#sip/response-writer.ts'
+import type { ServerTransaction } from '#sip/server-transaction.ts'
+import { SESSION_METHODS, Session, type SessionLoss, type SessionUser } from '#sip/session.ts'
+import { askSessionTimer, minSeOf } from '#sip/session-timer.ts'
+import type { SipStack } from '#sip/stack.ts'
+import { parseUri } from '#sip/uri.ts'
+
+type State = 'routing' | 'inviting' | 'ringing' | 'connected' | 'releasing' | 'released'
+const NEXT: Readonly<Record<State, readonly State[]>> = {
+  routing: ['inviting', 'releasing', 'released'],
+  inviting: ['ringing', 'connected', 'releasing', 'released'],
+  ringing: ['inviting', 'connected', 'releasing', 'released'],
+  connected: ['releasing', 'released'],
+  releasing: ['released'],
+  released: [],
+}
+
+/** Requests in flight between the two sides of one call. */
+const BRIDGES_MAX = 16
+/** The call was taken by another branch (RFC 3326 §3.1). */
+const COMPLETED_ELSEWHERE = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
+
+/** Who let the call go, for its record. */
+export type ReleaseParty = 'caller' | 'callee' | 'switch'
+
+interface Failure {
+  readonly status: number
+  readonly response: Response | null
+  readonly code: string
+}
+
+export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, TimerOwner, FaultOwner {
+  state: State = 'routing'
+  readonly facts: CallFacts
+  readonly stack: SipStack
+  readonly mediaSession: MediaSession
+  readonly record: CallRecord
+  readonly #host: CallHost
+  readonly #invite: InviteServerTransaction
+  /** The INVITE, until the call is answered or refused: what later stages are made from. */
+  #request: Request | null
+  readonly #branches: Branch[] = []
+  readonly #bridges = new Set<RequestBridge>()
+  readonly #ringTimer = new Timer(this)
+  readonly #durationTimer = new Timer(this)
+  readonly #recordTimer = new Timer(this)
+  #stages: readonly Stage[] = []
+  #nextStage = 0
+  #noAnswerMs = 0
+  #redirects = 0
+  #best: Failure | null = null
+  #pairCount = 0
+  #pair: Pair | null = null
+  #ackAnswer: { readonly from: Session; readonly to: Session; readonly sequence: number } | null = null
+  #seized: string | null = null
+  #sessionExpiresS: number
+
+  constructor(host: CallHost, facts: CallFacts, invite: InviteServerTransaction) {
+    this.#host = host
+    this.stack = host.stack
+    this.facts = facts
+    this.#invite = invite
+    this.#request = invite.request
+    this.#sessionExpiresS = facts.sessionTimer.sessionExpiresS
+    invite.user = this
+    this.mediaSession = host.media.open(invite.request.callId)
+    this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.wallMs())
+  }
+
+  /** Sends the call on its way. */
+  start(plan: CallPlan): void {
+    assert(this.state === 'routing', `start in ${this.state}`)
+    this.stack.faults.active = this
+    this.record.planned(plan, this.#host.wallMs())
+    this.#invite.respond(100)
+    this.#take(plan)
+    this.#advance()
+  }
+
+  /** Refuses the call. */
+  refuse(refusal: CallRefusal): void {
+    this.stack.faults.active = this
+    this.record.refused(refusal)
+    const lines = refusal.headers + reasonLine(refusal.q850Cause)
+    this.#invite.respond(refusal.status, refusal.reason, lines)
+    this.#finish('switch', refusal.status, refusal.code, refusal.q850Cause)
+  }
+
+  get isConnected(): boolean {
+    return this.state === 'connected'
+  }
+
+  // ── Hunting ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #take(plan: CallPlan): void {
+    this.#stages = plan.stages
+    this.#nextStage = 0
+    this.#noAnswerMs = plan.noAnswerMs
+  }
+
+  /** Starts the next stage, or gives the caller the best failure. */
+  #advance(): void {
+    while (this.#nextStage < this.#stages.length) {
+      const stage = this.#stages[this.#nextStage] ?? []
+      this.#nextStage += 1
+      if (this.#startStage(stage, this.#nextStage < this.#stages.length)) return
+    }
+    const best = this.#best ?? { status: 480, response: null, code: 'CALL_NO_TARGET' }
+    this.#fail(best)
+  }
+
+  #startStage(stage: Stage, hasAlternative: boolean): boolean {
+    const group = stage[0]?.trunkGroup ?? null
+    if (group !== null && !this.#host.seizeTrunk(group)) {
+      this.record.tried(group, 503, 34, 'TRUNK_CHANNELS_MAX')
+      this.#noteFailure({ status: 503, response: null, code: 'TRUNK_CHANNELS_MAX' })
+      return false
+    }
+    this.#seized = group
+    this.#enter('inviting')
+    this.stack.clock.arm(this.#ringTimer, 'noAnswer', this.#noAnswerMs)
+    // All branches exist before the first one starts: a target that fails at once must not look like the last one.
+    const branches = stage.map((target) => this.#branch(target))
+    this.#branches.push(...branches)
+    for (const branch of branches) if (branch.isOpen) branch.start(hasAlternative && stage.length === 1)
+    return true
+  }
+
+  #branch(target: CalleeTarget): Branch {
+    const { facts } = this
+    const request = this.#request
+    assert(request !== null, 'the INVITE is kept while the call hunts')
+    const trusted = target.trunkGroup !== null
+    const localTag = this.stack.layer.mint()
+    const has100rel = request.hasOption(HeaderId.supported, '100rel') || request.hasOption(HeaderId.require, '100rel')
+    const lines =
+      `Allow: ${SESSION_METHODS}\r\nSupported: timer${has100rel ? ', 100rel' : ''}\r\n` +
+      askSessionTimer({ ...facts.sessionTimer, sessionExpiresS: this.#sessionExpiresS }, null) +
+      identityLines(facts.caller, facts.domain, trusted) +
+      `User-Agent: ${facts.userAgent}\r\n${invitePassOn(request)}`
+    const outgoing = new OutgoingRequest({
+      method: 'INVITE',
+      uriText: target.uriText,
+      from: `${fromValue(facts.caller, facts.domain)};tag=${localTag}`,
+      to: target.to,
+      callId: this.stack.layer.mint(),
+      sequence: 1,
+      maxForwards: facts.maxForwards,
+      routes: target.routes,
+      headers: lines,
+      contactUser: localTag,
+      contentType: request.header(HeaderId.contentType) ?? '',
+      body: request.body,
+    })
+    return new Branch(this, target, outgoing, facts.loopMark)
+  }
+
+  // ── What the branches say ───────────────────────────────────────────────────────────────────────────────────
+
+  onBranchProgress(branch: Branch, response: Response): void {
+    this.stack.faults.active = this
+    if (this.state !== 'inviting' && this.state !== 'ringing') return
+    if (this.state === 'inviting') this.#enter('ringing')
+    if (response.status === 180 || response.status === 183) this.record.alerted(this.#host.wallMs())
+    const lines = responsePassOn(response)
+    if (response.to.tag === null) {
+      this.#invite.respond(response.status, reasonPhrase(response.status), lines)
+      return
+    }
+    const pair = this.#pairFor(branch, response)
+    if (pair === null) return
+    const rseq = reliableSequence(response)
+    if (rseq > 0) {
+      // RFC 3262 §4: only the next in order is taken; the first may have any number.
+      if (pair.remoteRseq !== 0 && rseq !== pair.remoteRseq + 1) return
+      pair.remoteRseq = rseq
+      if (response.hasSdp) pair.outbound.offer = this.#isDelayed ? 'remote' : 'none'
+    }
+    this.#relayProgress(pair, response, lines, rseq)
+  }
+
+  #relayProgress(pair: Pair, response: Response, lines: string, rseq: number): void {
+    const request = this.#request
+    if (request === null) return
+    const supports = request.hasOption(HeaderId.supported, '100rel')
+    const requires = request.hasOption(HeaderId.require, '100rel')
+    const reliable = (rseq > 0 && (supports || requires)) || requires
+    const send = (body: string): void => {
+      if (pair.inbound.isEnded) return
+      if (reliable) pair.racks.push(rseq)
+      pair.inbound.progress(response.status, reasonPhrase(response.status), lines, body, reliable)
+    }
+    // A caller without 100rel: the callee's reliable response is ours to acknowledge.
+    if (rseq > 0 && !reliable) this.#prackOurselves(pair, response, rseq)
+    if (!response.hasSdp) send('')
+    else this.#pass('callee', pair.number, this.#isDelayed ? 'offer' : 'answer', response.body, send)
+  }
+
+  #prackOurselves(pair: Pair, response: Response, rseq: number): void {
+    const headers = `RAck: ${rseq} ${response.cseq.number} INVITE\r\n`
+    pair.outbound.send('PRACK', { headers }, { onResponse: () => {}, onNoResponse: () => {} })
+  }
+
+  onBranchAnswer(branch: Branch, response: Response): void {
+    this.stack.faults.active = this
+    const pair = this.#pair
+    const known = branch.pairs.get(response.to.tag ?? '')
+    if (known?.outbound.acknowledgeAgain(response)) return
+    if (pair !== null && known === pair) return // Its ACK waits for the caller's (delayed offer).
+    if ((this.state !== 'inviting' && this.state !== 'ringing') || branch.client.isCancelled) {
+      this.#refuseAnswer(branch, response, known ?? null)
+      return
+    }
+    const winner = this.#pairFor(branch, response)
+    if (winner === null) {
+      this.#refuseAnswer(branch, response, null)
+      return
+    }
+    this.#connect(branch, winner, response)
+  }
+
+  #connect(branch: Branch, winner: Pair, response: Response): void {
+    const request = this.#request
+    assert(request !== null, 'the INVITE is kept until the answer')
+    this.#pair = winner
+    this.#enter('connected')
+    this.stack.clock.cancel(this.#ringTimer)
+    this.#cancelBranches(branch, COMPLETED_ELSEWHERE)
+    this.#endOtherPairs(winner)
+    this.record.tried(branch.target.trunkGroup, response.status, 16, 'ANSWERED')
+    const { callId, localTag, remoteTag } = winner.outbound.dialog
+    this.record.answered(branch.target, { callId, localTag, remoteTag, flow: branch.client.flow }, this.#host.wallMs())
+    this.#host.writeRecord(this.record.start())
+    if (this.facts.intermediateMs > 0) {
+      this.stack.clock.arm(this.#recordTimer, 'intermediate', this.facts.intermediateMs)
+    }
+    this.stack.clock.arm(this.#durationTimer, 'duration', this.facts.durationMaxMs)
+    const { inbound, outbound } = winner
+    outbound.confirmed(response)
+    const sequence = response.cseq.number
+    const delayed = this.#isDelayed
+    const offered = delayed && response.hasSdp && outbound.offer === 'none'
+    if (offered) {
+      outbound.offer = 'remote'
+      this.#ackAnswer = { from: inbound, to: outbound, sequence }
+    } else {
+      if (!delayed) outbound.offer = 'none'
+      outbound.acknowledge(sequence, '', '')
+    }
+    outbound.noteSent(request.hasSdp ? request.body : '')
+    const type = response.header(HeaderId.contentType) ?? 'application/sdp'
+    const lines = responsePassOn(response)
+    const send = (body: string): void => {
+      if (!inbound.isEnded) inbound.accept(this.#invite, 200, 'OK', lines, type, body)
+    }
+    this.#request = null
+    if (!response.hasSdp) send(response.body)
+    else this.#pass('callee', winner.number, delayed ? 'offer' : 'answer', response.body, send)
+  }
+
+  /** A 2xx that nobody waits for (§13.2.2.4: it is acknowledged and ended): it crossed a CANCEL, or another fork won. */
+  #refuseAnswer(branch: Branch, response: Response, known: Pair | null): void {
+    if (known !== null && !known.outbound.isEnded) {
+      known.outbound.confirmed(response)
+      known.outbound.acknowledge(response.cseq.number, '', '')
+      known.outbound.bye(COMPLETED_ELSEWHERE)
+      this.#settle()
+      return
+    }
+    const dialog = Dialog.fromResponse(branch.client.request, tagOf(branch.client.request.from), response)
+    dialog.flow = pinnedFlow(branch.client.flow, response, branch.target.flow !== null)
+    const session = new Session(this.stack, dialog, IDLE_USER, this.#host.sessions, this.facts.sessionTimer)
+    session.confirmed(response)
+    session.acknowledge(response.cseq.number, '', '')
+    session.bye(COMPLETED_ELSEWHERE)
+    this.#settle()
+  }
+
+  onBranchFailed(branch: Branch, status: number, response: Response | null, code: string): void {
+    this.stack.faults.active = this
+    for (const pair of branch.pairs.values()) this.#endPair(pair)
+    const group = branch.target.trunkGroup
+    const cause = causeFromReason(response?.header(HeaderId.reason) ?? null) ?? causeFromStatus(status)
+    this.record.tried(group, status, cause, code)
+    if (this.state !== 'inviting' && this.state !== 'ringing') {
+      this.#settle()
+      return
+    }
+    if (status === 422 && response !== null && this.#retryLonger(branch, response)) return
+    if (status >= 300 && status < 400 && response !== null && this.#redirect(branch, response)) return
+    this.#noteFailure({ status, response, code })
+    if (status >= 600) this.#cancelBranches(branch, '') // §16.7 step 5.
+    if (this.#branches.some((other) => other.isOpen)) return
+    this.#stageFailed(branch, status)
+  }
+
+  #stageFailed(branch: Branch, status: number): void {
+    this.stack.clock.cancel(this.#ringTimer)
+    if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
+    this.#seized = null
+    const best = this.#best
+    if (branch.target.trunkGroup !== null && !isHunting(status)) this.#nextStage = this.#stages.length
+    if (best !== null && best.status >= 600) this.#nextStage = this.#stages.length
+    this.#advance()
+  }
+
+  /** RFC 4028 §7.4: a 422 is answered by the same request with the interval that it asks for. */
+  #retryLonger(branch: Branch, response: Response): boolean {
+    const minSe = minSeOf(response)
+    if (minSe <= this.#sessionExpiresS || minSe > 86_400) return false
+    this.#sessionExpiresS = minSe
+    const again = this.#branch(branch.target)
+    this.#branches.push(again)
+    again.start(false)
+    return true
+  }
+
+  /** §8.1.3.4: tries what a 3xx names, when policy has it and we serve it. */
+  #redirect(branch: Branch, response: Response): boolean {
+    if (this.facts.redirects !== 'follow' || this.#redirects >= this.facts.redirectsMax) return false
+    const contacts = response.nameAddrs(HeaderId.contact)
+    const plan = contacts === null || contacts.length === 0 ? null : this.#host.planRedirect(this, contacts)
+    if (plan === null || plan.stages.length === 0) return false
+    this.#redirects += 1
+    this.record.redirected(plan)
+    this.#cancelBranches(branch, '')
+    if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
+    this.#seized = null
+    this.stack.clock.cancel(this.#ringTimer)
+    this.#take(plan)
+    this.#advance()
+    return true
+  }
+
+  #noteFailure(failure: Failure): void {
+    if (this.#best === null || isBetterFailure(failure.status, this.#best.status)) this.#best = failure
+  }
+
+  /** Gives the caller the failure of the whole call. */
+  #fail(failure: Failure): void {
+    const passes3xx = this.facts.redirects === 'pass' && failure.status < 400
+    const status = passes3xx ? failure.status : shownStatus(failure.status)
+    const response = failure.response
+    const cause = causeFromReason(response?.header(HeaderId.reason) ?? null) ?? causeFromStatus(failure.status)
+    let lines = reasonLine(cause) + (response === null ? '' : responsePassOn(response))
+    if (passes3xx && response !== null) lines += contactLines(response)
+    this.#invite.respond(status, reasonPhrase(status), lines)
+    const party = response === null ? 'switch' : 'callee'
+    this.#finish(party, status, failure.code === 'SIP_FINAL' ? `SIP_${failure.status}` : failure.code, cause)
+  }
+
+  // ── What the caller says ────────────────────────────────────────────────────────────────────────────────────
+
+  onCancel(_transaction: InviteServerTransaction, cancel: Request): void {
+    this.stack.faults.active = this
+    if (this.state === 'connected' || this.state === 'released' || this.#invite.isAnswered) return
+    const reason = cancel.header(HeaderId.reason)
+    this.#giveUp('caller', 487, 'CALLER_CANCELLED', causeFromReason(reason) ?? 16, passableReason(reason))
+  }
+
+  onNoAck(_transaction: InviteServerTransaction): void {
+    // The caller never acknowledged our refusal: nothing is left to end.
+  }
+
+  /** Ends a call that is not answered: final response to the caller, CANCEL to all branches. */
+  #giveUp(party: ReleaseParty, status: number, code: string, cause: number, cancelHeaders: string): void {
+    if (!this.#invite.isAnswered) {
+      const lines = party === 'caller' ? '' : reasonLine(cause)
+      this.#invite.respond(status, reasonPhrase(status), lines)
+    }
+    this.#cancelBranches(null, cancelHeaders)
+    for (const branch of this.#branches) for (const pair of branch.pairs.values()) this.#endPair(pair)
+    this.#finish(party, status, code, cause)
+  }
+
+  // ── What the sessions say ───────────────────────────────────────────────────────────────────────────────────
+
+  onSessionRequest(session: Session, transaction: ServerTransaction): void {
+    this.stack.faults.active = this
+    const pair = this.#pairOf(session)
+    if (pair === null) {
+      transaction.respond(481)
+      return
+    }
+    const fromCaller = session === pair.inbound
+    const other = fromCaller ? pair.outbound : pair.inbound
+    const side: MediaSide = fromCaller ? 'caller' : 'callee'
+    switch (transaction.method) {
+      case 'PRACK':
+        this.#onPrack(pair, session, transaction)
+        return
+      case 'INVITE':
+      case 'UPDATE':
+        if (other.isBusy) session.refuse(transaction, 491, 'Request Pending', '')
+        else if (transaction.method === 'UPDATE' && !other.peerAllowsUpdate && other.dialog.state === 'early') {
+          session.refuse(transaction, 488, 'Not Acceptable Here', '')
+        } else this.#bridge(pair, session, other, side, transaction, '')
+        return
+      case 'INFO':
+      case 'MESSAGE':
+        this.#bridge(pair, session, other, side, transaction, '')
+        return
+      case 'REFER': // RFC 3515 §2.4.2: transfer is not offered.
+        transaction.respond(603)
+        return
+      case 'SUBSCRIBE':
+        transaction.respond(489)
+        return
+      default:
+        transaction.respond(405, undefined, `Allow: ${SESSION_METHODS}\r\n`)
+    }
+  }
+
+  #onPrack(pair: Pair, session: Session, transaction: ServerTransaction): void {
+    const rseq = pair.racks.shift() ?? 0
+    if (session !== pair.inbound || rseq === 0) {
+      session.answer(transaction, 200, 'OK', '', '')
+      return
+    }
+    const headers = `RAck: ${rseq} 1 INVITE\r\n`
+    this.#bridge(pair, session, pair.outbound, 'caller', transaction, headers)
+  }
+
+  #bridge(
+    pair: Pair,
+    from: Session,
+    to: Session,
+    side: MediaSide,
+    transaction: ServerTransaction,
+    headers: string,
+  ): void {
+    if (to.isEnded) {
+      transaction.respond(481)
+      return
+    }
+    if (this.#bridges.size >= BRIDGES_MAX) {
+      from.refuse(transaction, 503, 'Too Many Requests Pending', '')
+      return
+    }
+    const bridge = new RequestBridge(this, transaction, from, to, side, pair.number)
+    this.#bridges.add(bridge)
+    bridge.start(headers)
+  }
+
+  onBridgeDone(bridge: RequestBridge): void {
+    this.#bridges.delete(bridge)
+  }
+
+  onBridgeLost(session: Session): void {
+    this.onSessionLost(session, 'gone')
+  }
+
+  awaitAckAnswer(from: Session, to: Session, sequence: number): void {
+    this.#ackAnswer = { from, to, sequence }
+  }
+
+  onSessionAck(session: Session, ack: Request): void {
+    this.stack.faults.active = this
+    const waiting = this.#ackAnswer
+    if (waiting === null || waiting.from !== session) return
+    this.#ackAnswer = null
+    const pair = this.#pairOf(session)
+    const type = ack.header(HeaderId.contentType) ?? 'application/sdp'
+    const send = (body: string): void => {
+      if (!waiting.to.isEnded) waiting.to.acknowledge(waiting.sequence, type, body)
+    }
+    if (pair === null || !ack.hasSdp) send('')
+    else this.#pass(session === pair.inbound ? 'caller' : 'callee', pair.number, 'answer', ack.body, send)
+  }
+
+  onSessionBye(session: Session, bye: Request): void {
+    this.stack.faults.active = this
+    const reason = bye.header(HeaderId.reason)
+    const pair = this.#pairOf(session)
+    const party = pair !== null && session === pair.outbound ? 'callee' : 'caller'
+    const cause = causeFromReason(reason) ?? 16
+    if (this.state === 'connected' && pair !== null && pair === this.#pair) {
+      this.#release(party, 200, 'NORMAL', cause, passableReason(reason) + requestPassOn(bye))
+      return
+    }
+    if (this.state === 'inviting' || this.state === 'ringing') {
+      // §15: a BYE in an early dialog ends the caller's whole attempt; a callee may not send one (§15).
+      if (party === 'caller') this.#giveUp('caller', 487, 'CALLER_CANCELLED', cause, passableReason(reason))
+      else if (pair !== null) this.#endPair(pair)
+    }
+  }
+
+  onSessionLost(session: Session, loss: SessionLoss): void {
+    this.stack.faults.active = this
+    if (this.state === 'released') {
+      session.end()
+      return
+    }
+    const code = LOSS_CODES[loss]
+    if (this.state === 'connected') {
+      const status = loss === 'noAck' ? 408 : 200
+      this.#release('switch', status, code, loss === 'noAck' ? 102 : 41, reasonLine(loss === 'noAck' ? 102 : 41))
+      return
+    }
+    // RFC 3262 §3: an INVITE whose reliable response was never acknowledged is refused with 5xx.
+    this.#giveUp('switch', 504, code, 102, '')
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends the call from outside: an operator, a process that stops. */
+  terminate(code: string): void {
+    this.stack.faults.active = this
+    if (this.state === 'released') return
+    if (this.state === 'connected') this.#release('switch', 200, code, 41, reasonLine(41))
+    else this.#giveUp('switch', 503, code, 41, '')
+  }
+
+  /** A broken invariant in this call: it alone ends (DESIGN §4). */
+  onFault(_error: unknown): void {
+    if (this.state === 'released') return
+    if (!this.#invite.isAnswered) this.#invite.respond(500)
+    this.#cancelBranches(null, '')
+    if (this.#pair !== null) {
+      this.#pair.inbound.bye(reasonLine(41))
+      this.#pair.outbound.bye(reasonLine(41))
+    }
+    for (const branch of this.#branches) for (const pair of branch.pairs.values()) this.#endPair(pair)
+    this.#finish('switch', 500, 'INTERNAL', 41)
+  }
+
+  /** Ends an answered call: BYE to every side that has not hung up itself. */
+  #release(party: ReleaseParty, status: number, code: string, cause: number, headers: string): void {
+    const pair = this.#pair
+    assert(pair !== null, 'a connected call has two sides')
+    // A record stands before anything of the release is on the wire to the other side.
+    this.#finish(party, status, code, cause)
+    // RFC 3261 §13.3.1.4, §15: also the side whose ACK is missing gets a BYE.
+    if (this.#ackAnswer !== null && this.#ackAnswer.to === pair.outbound && !pair.outbound.isEnded) {
+      pair.outbound.acknowledge(this.#ackAnswer.sequence, '', '')
+    }
+    this.#ackAnswer = null
+    pair.inbound.bye(headers)
+    pair.outbound.bye(headers)
+  }
+
+  /** Writes the record and lets go of everything that the call holds. Branches that are still open end by themselves. */
+  #finish(party: ReleaseParty, status: number, code: string, cause: number): void {
+    if (this.state === 'released' || this.state === 'releasing') return
+    this.#enter('releasing')
+    const clock = this.stack.clock
+    clock.cancel(this.#ringTimer)
+    clock.cancel(this.#durationTimer)
+    clock.cancel(this.#recordTimer)
+    this.#request = null
+    for (const bridge of this.#bridges) bridge.abort()
+    this.#bridges.clear()
+    if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
+    this.#seized = null
+    this.mediaSession.release()
+    this.#host.writeRecord(this.record.end(party, status, code, cause, this.#host.wallMs()))
+    this.#host.onCallEnded(this, this.record.summary(party, status, code, this.#host.wallMs()))
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.state !== 'releasing' || this.#branches.some((branch) => branch.isOpen)) return
+    this.#enter('released')
+  }
+
+  #cancelBranches(except: Branch | null, headers: string): void {
+    for (const branch of this.#branches) {
+      if (branch === except) continue
+      branch.release()
+      branch.cancel(headers)
+    }
+  }
+
+  // ── Timers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onTimer(name: string): void {
+    this.stack.faults.active = this
+    switch (name) {
+      case 'noAnswer':
+        this.#onNoAnswer()
+        return
+      case 'duration':
+        this.#release('switch', 200, 'CALL_DURATION_MAX', 31, reasonLine(31))
+        return
+      case 'intermediate':
+        this.#host.writeRecord(this.record.intermediate(this.#host.wallMs()))
+        this.stack.clock.arm(this.#recordTimer, 'intermediate', this.facts.intermediateMs)
+        return
+    }
+  }
+
+  #onNoAnswer(): void {
+    // Whatever rang did not answer: Q.850 cause 19, and there is no other route after alerting.
+    this.#giveUp('switch', 480, 'CALL_NO_ANSWER', 19, reasonLine(19, 'No answer'))
+  }
+
+  // ── Pieces ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Whether the caller left the offer to the callee (RFC 3261 §13.2.1). */
+  get #isDelayed(): boolean {
+    return this.#request !== null && !this.#request.hasSdp
+  }
+
+  /** The pair of the early dialog that `response` belongs to, made when it is new. */
+  #pairFor(branch: Branch, response: Response): Pair | null {
+    const tag = response.to.tag ?? ''
+    const known = branch.pairs.get(tag)
+    if (known !== undefined) return known
+    const request = this.#request
+    if (request === null || branch.pairs.size >= EARLY_DIALOGS_MAX) return null
+    const { sessionTimer } = this.facts
+    this.#pairCount += 1
+    const inboundTag = this.#pairCount === 1 ? this.#invite.toTag : this.stack.layer.mint()
+    const inboundDialog = Dialog.fromRequest(request, inboundTag, 0)
+    inboundDialog.flow = pinnedFlow(this.#invite.flow, request, this.facts.pinCaller)
+    const inbound = new Session(this.stack, inboundDialog, this, this.#host.sessions, sessionTimer)
+    inbound.attach(this.#invite)
+    const outgoing = branch.client.request
+    const outboundDialog = Dialog.fromResponse(outgoing, tagOf(outgoing.from), response)
+    outboundDialog.flow = pinnedFlow(branch.client.flow, response, branch.target.flow !== null)
+    const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, sessionTimer)
+    outbound.notePeer(response)
+    if (request.hasSdp) outbound.offer = 'local'
+    const pair: Pair = { inbound, outbound, number: this.#pairCount, remoteRseq: 0, racks: [] }
+    branch.pairs.set(tag, pair)
+    return pair
+  }
+
+  #pairOf(session: Session): Pair | null {
+    const pair = this.#pair
+    if (pair !== null && (pair.inbound === session || pair.outbound === session)) return pair
+    for (const branch of this.#branches) {
+      for (const other of branch.pairs.values()) {
+        if (other.inbound === session || other.outbound === session) return other
+      }
+    }
+    return null
+  }
+
+  #endPair(pair: Pair): void {
+    if (pair === this.#pair) return
+    pair.inbound.end()
+    pair.outbound.end()
+  }
+
+  #endOtherPairs(winner: Pair): void {
+    for (const branch of this.#branches) {
+      for (const pair of branch.pairs.values()) {
+        if (pair === winner) continue
+        pair.inbound.end()
+        if (!branch.isOpen) pair.outbound.end()
+      }
+    }
+  }
+
+  #pass(side: MediaSide, branch: number, role: DescriptionRole, body: string, sink: (body: string) => void): void {
+    this.mediaSession.pass(side, branch, role, body, sink)
+  }
+
+  #enter(next: State): void {
+    if (this.state === next) return
+    assert(NEXT[this.state].includes(next), `call ${this.state} -> ${next}`)
+    this.state = next
+  }
+}
+
+const LOSS_CODES: Readonly<Record<SessionLoss, string>> = {
+  noAck: 'SESSION_NO_ACK',
+  noPrack: 'SESSION_NO_PRACK',
+  expired: 'SESSION_EXPIRED',
+  gone: 'SESSION_GONE',
+}
+
+/** For a session that is acknowledged only to be ended. */
+const IDLE_USER: SessionUser = {
+  onSessionRequest: (_session, transaction) => {
+    transaction.respond(481)
+  },
+  onSessionAck: () => {},
+  onSessionBye: () => {},
+  onSessionLost: (session) => session.end(),
+}
+
+/** RSeq of a reliable provisional response (RFC 3262 §4), or 0. */
+function reliableSequence(response: Response): number {
+  if (!response.hasOption(HeaderId.require, '100rel')) return 0
+  return Math.max(0, decimal(response.header(HeaderId.rseq) ?? '', 0xffff_ffff))
+}
+
+/** The tag in an address value of our own making. */
+function tagOf(address: string): string {
+  return address.slice(address.lastIndexOf(';tag=') + 5)
+}
+
+/** A Reason line that tells no more than protocol and cause (RFC 3326): texts may name one side's network. */
+function passableReason(reason: string | null): string {
+  if (reason === null) return ''
+  const match = /^(SIP|Q\.850)[ \t]*;[ \t]*cause[ \t]*=[ \t]*(\d{1,3})/i.exec(reason)
+  return match === null ? '' : `Reason: ${(match[1] ?? '').toUpperCase()};cause=${match[2]}\r\n`
+}
+
+/** The contacts of a 3xx as they go on to the caller: the users only, in our own domain's stead nothing else is shown. */
+function contactLines(response: Response): string {
+  let lines = ''
+  for (const contact of response.nameAddrs(HeaderId.contact) ?? []) {
+    if (parseUri(contact.uri.text) !== null) lines += `Contact: <${contact.uri.text}>\r\n`
+  }
+  return lines
+}

@@ -1,0 +1,186 @@
+// One request within a dialog on its way to the other side of a call: re-INVITE, UPDATE, PRACK, INFO, MESSAGE (RFC 7092 §3.2.2).
+
+import { requestPassOn, responsePassOn } from '#call/pass-on.ts'
+import { Timer, type TimerOwner } from '#core/clock.ts'
+import type { DescriptionRole, MediaSession, MediaSide } from '#media/media-port.ts'
+import { HeaderId } from '#sip/header-id.ts'
+import type { InviteServerUser } from '#sip/invite-server-transaction.ts'
+import {
+  type InviteServerTransaction as InviteServer,
+  InviteServerTransaction,
+} from '#sip/invite-server-transaction.ts'
+import type { Request, Response } from '#sip/message.ts'
+import type { ServerTransaction } from '#sip/server-transaction.ts'
+import type { Session } from '#sip/session.ts'
+import type { SipStack } from '#sip/stack.ts'
+import type { NoResponse, UserAgentClient, UserAgentClientUser } from '#sip/user-agent-client.ts'
+
+/** How long the other side may take to answer a re-INVITE before it is cancelled. */
+const REINVITE_WAIT_MS = 60_000
+
+/** Who owns the bridge: the call. */
+export interface BridgeOwner {
+  readonly stack: SipStack
+  readonly mediaSession: MediaSession
+  onBridgeDone(bridge: RequestBridge): void
+  /** The other side does not know the dialog any more, or does not answer in it. */
+  onBridgeLost(session: Session): void
+  /** A 2xx with an offer was passed to `from`; the ACK of `from` carries the answer for `to`. */
+  awaitAckAnswer(from: Session, to: Session, sequence: number): void
+}
+
+export class RequestBridge implements UserAgentClientUser, InviteServerUser, TimerOwner {
+  readonly from: Session
+  readonly to: Session
+  readonly #owner: BridgeOwner
+  readonly #transaction: ServerTransaction
+  readonly #side: MediaSide
+  readonly #branch: number
+  readonly #wait = new Timer(this)
+  #client: UserAgentClient | null = null
+  #answered = false
+
+  constructor(
+    owner: BridgeOwner,
+    transaction: ServerTransaction,
+    from: Session,
+    to: Session,
+    side: MediaSide,
+    branch: number,
+  ) {
+    this.#owner = owner
+    this.#transaction = transaction
+    this.from = from
+    this.to = to
+    this.#side = side
+    this.#branch = branch
+  }
+
+  /** Sends the request on. `headers` are added to what passes by the allow list (RAck). */
+  start(headers: string): void {
+    const request = this.#transaction.request
+    const isOffer = request.hasSdp && (request.method === 'INVITE' || request.method === 'UPDATE')
+    const lines = headers + requestPassOn(request)
+    if (this.#transaction instanceof InviteServerTransaction) {
+      this.#transaction.user = this
+      this.#owner.stack.clock.arm(this.#wait, 'reinvite', REINVITE_WAIT_MS)
+    }
+    // RFC 3311 §5.1: a peer without UPDATE gets a re-INVITE, which only an established dialog can take.
+    const method =
+      request.method === 'UPDATE' && !this.to.peerAllowsUpdate && this.to.dialog.state === 'confirmed'
+        ? 'INVITE'
+        : request.method
+    const send = (body: string): void => {
+      if (this.#answered || this.to.isEnded) return
+      const contentType = request.header(HeaderId.contentType) ?? ''
+      const type = request.hasSdp ? 'application/sdp' : contentType
+      this.#client = this.to.send(method, { headers: lines, contentType: type, body }, this)
+    }
+    if (request.hasSdp) this.#pass(this.#side, isOffer ? 'offer' : 'answer', request.body, send)
+    else send(request.body)
+  }
+
+  /** Answers the request because the call ends (§15.1.2: 487 for what is pending). */
+  abort(): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#owner.stack.clock.cancel(this.#wait)
+    this.#client?.cancel('')
+    const status = this.#transaction.method === 'INVITE' ? 487 : 481
+    this.#transaction.respond(status, undefined, '', '', this.from.dialog.localTag)
+  }
+
+  onResponse(client: UserAgentClient, response: Response): void {
+    const status = response.status
+    if (status < 200) return
+    if (this.#answered) {
+      this.#late(client, response)
+      return
+    }
+    this.#answered = true
+    this.#owner.stack.clock.cancel(this.#wait)
+    this.to.concluded(client, response)
+    if (status < 300) this.#succeed(client, response)
+    else this.#fail(status, response)
+    this.#owner.onBridgeDone(this)
+    if (status === 481 || status === 408) this.#owner.onBridgeLost(this.to) // RFC 5057 §5.1.
+  }
+
+  onNoResponse(client: UserAgentClient, why: NoResponse): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#owner.stack.clock.cancel(this.#wait)
+    this.to.concluded(client, null)
+    this.from.refuse(this.#transaction, 408, why.reason, '')
+    this.#owner.onBridgeDone(this)
+    this.#owner.onBridgeLost(this.to) // §12.2.1.2.
+  }
+
+  /** The side that sent the re-INVITE takes it back. */
+  onCancel(_transaction: InviteServer, _cancel: Request): void {
+    this.#client?.cancel('')
+  }
+
+  onNoAck(_transaction: InviteServer): void {
+    // The refused re-INVITE changed nothing.
+  }
+
+  onTimer(_name: string): void {
+    this.#client?.cancel('')
+  }
+
+  #succeed(client: UserAgentClient, response: Response): void {
+    const transaction = this.#transaction
+    const lines = responsePassOn(response)
+    const isInvite = client.request.method === 'INVITE'
+    const isDelayed = isInvite && client.request.body === ''
+    if (isInvite && !(isDelayed && response.hasSdp)) this.to.acknowledge(client.request.sequence, '', '')
+    if (transaction instanceof InviteServerTransaction) {
+      if (isDelayed && response.hasSdp) {
+        this.#owner.awaitAckAnswer(this.from, this.to, client.request.sequence)
+      }
+      this.#answerSide(response, isDelayed ? 'offer' : 'answer', (body) =>
+        this.from.accept(transaction, 200, 'OK', lines, 'application/sdp', body),
+      )
+      return
+    }
+    if (transaction.method === 'UPDATE' || transaction.method === 'PRACK') {
+      this.#answerSide(response, 'answer', (body) => this.from.answer(transaction, 200, 'OK', lines, body))
+      return
+    }
+    const type = response.header(HeaderId.contentType)
+    const content = type === null || !response.hasBody ? '' : `Content-Type: ${type}\r\n`
+    transaction.respond(response.status, undefined, lines + content, response.body, this.from.dialog.localTag)
+  }
+
+  #answerSide(response: Response, role: DescriptionRole, send: (body: string) => void): void {
+    if (!response.hasSdp) {
+      send('')
+      return
+    }
+    this.#pass(this.#side === 'caller' ? 'callee' : 'caller', role, response.body, (body) => {
+      if (!this.from.isEnded) send(body)
+    })
+  }
+
+  #fail(status: number, response: Response): void {
+    // We cannot satisfy a challenge of the other side for this one; to this side it is a refusal of the offer.
+    const shown = status === 401 || status === 407 ? 488 : status
+    const retryAfter = response.header(HeaderId.retryAfter)
+    const seconds = retryAfter === null ? null : /^\d+/.exec(retryAfter)
+    const lines = responsePassOn(response) + (seconds === null ? '' : `Retry-After: ${seconds[0]}\r\n`)
+    this.from.refuse(this.#transaction, shown, undefined, lines)
+  }
+
+  /** A response after the request was answered: a 2xx again, or one that crossed our giving up. */
+  #late(client: UserAgentClient, response: Response): void {
+    if (client.request.method !== 'INVITE' || response.status >= 300) return
+    if (!this.to.acknowledgeAgain(response) && !this.to.isEnded) {
+      this.to.acknowledge(client.request.sequence, '', '')
+    }
+  }
+
+  #pass(side: MediaSide, role: DescriptionRole, body: string, sink: (body: string) => void): void {
+    this.#owner.mediaSession.pass(side, this.#branch, role, body, sink)
+  }
+}

@@ -1,0 +1,698 @@
+// One side's INVITE usage of a dialog (RFC 5057 §4): ACK and 2xx (RFC 3261 §13), re-INVITE (§14), BYE (§15), reliable provisional
+// responses (RFC 3262), UPDATE (RFC 3311), session timer (RFC 4028), offer/answer glare (RFC 3264, RFC 6337 §4).
+
+import { assert } from '#core/assert.ts'
+import { Timer, type TimerOwner } from '#core/clock.ts'
+import { uniform } from '#core/random.ts'
+import type { Dialog } from '#sip/dialog.ts'
+import type { Flow } from '#sip/flow.ts'
+import { HeaderId } from '#sip/header-id.ts'
+import { InviteServerTransaction } from '#sip/invite-server-transaction.ts'
+import type { Message, Request, Response } from '#sip/message.ts'
+import { branchFrom, contactUri, type OutgoingRequest, writeRequest } from '#sip/outgoing-request.ts'
+import type { ServerTransaction } from '#sip/server-transaction.ts'
+import {
+  answerSessionTimer,
+  askSessionTimer,
+  minSeOf,
+  type SessionTimerSettings,
+  type SessionTimerTerms,
+  sessionTimerFrom,
+} from '#sip/session-timer.ts'
+import type { SipStack } from '#sip/stack.ts'
+import { T1, T2, TRANSACTION_TIMEOUT } from '#sip/timers.ts'
+import { type NoResponse, UserAgentClient, type UserAgentClientUser } from '#sip/user-agent-client.ts'
+
+/** Methods that a dialog of ours takes (§20.5). */
+export const SESSION_METHODS = 'INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE'
+/** Reliable provisional responses waiting for their turn (RFC 3262 §3). */
+const RELIABLE_MAX = 8
+/** Refreshes tried again before the session is given up (RFC 4028 §10). */
+const REFRESH_TRIES_MAX = 4
+
+/** Why a session ended without a BYE of the peer. */
+export type SessionLoss =
+  /** No ACK to our 2xx in 64·T1 (§13.3.1.4). */
+  | 'noAck'
+  /** No PRACK in 64·T1 (RFC 3262 §3). */
+  | 'noPrack'
+  /** No refresh in time (RFC 4028 §10). */
+  | 'expired'
+  /** The peer does not know the dialog, or does not answer in it (§12.2.1.2: 481 and 408). */
+  | 'gone'
+
+/** Who owns a session: one side of a call. */
+export interface SessionUser {
+  /** A request within the dialog that concerns the other side too: re-INVITE, UPDATE with an offer, PRACK, INFO, MESSAGE … */
+  onSessionRequest(session: Session, transaction: ServerTransaction): void
+  /** The first ACK to a 2xx of ours. */
+  onSessionAck(session: Session, ack: Request): void
+  /** The peer hung up; the BYE is answered. */
+  onSessionBye(session: Session, bye: Request): void
+  /** The session is of no use any more; the owner ends it (with BYE) and the call. */
+  onSessionLost(session: Session, loss: SessionLoss): void
+}
+
+/** Where sessions are found by the tags of a request. */
+export interface SessionTable {
+  add(session: Session): void
+  remove(session: Session): void
+}
+
+interface Accepted {
+  readonly transaction: InviteServerTransaction
+  readonly text: string
+  readonly sequence: number
+  readonly sinceMs: number
+  intervalMs: number
+}
+
+interface ReliableResponse {
+  readonly transaction: InviteServerTransaction
+  readonly sequence: number
+  readonly status: number
+  readonly reason: string
+  readonly headers: string
+  readonly body: string
+  rseq: number
+  sinceMs: number
+  intervalMs: number
+}
+
+interface HeldAnswer {
+  readonly transaction: InviteServerTransaction
+  readonly status: number
+  readonly reason: string
+  readonly headers: string
+  readonly contentType: string
+  readonly body: string
+}
+
+export class Session implements TimerOwner, UserAgentClientUser {
+  readonly dialog: Dialog
+  readonly #stack: SipStack
+  readonly #user: SessionUser
+  readonly #table: SessionTable
+  readonly #settings: SessionTimerSettings
+  readonly #timer = new Timer(this)
+  readonly #ackWait = new Timer(this)
+  readonly #prackWait = new Timer(this)
+  #ended = false
+  /** An offer not yet answered, and whose (RFC 6337 §3.2). */
+  offer: 'none' | 'local' | 'remote' = 'none'
+  /** The last session description that we sent and its type, for refreshes by re-INVITE. */
+  #localSdp = ''
+  #peerAllowsUpdate = false
+  #inviteIn: InviteServerTransaction | null = null
+  #inviteOut: UserAgentClient | null = null
+  #accepted: Accepted | null = null
+  #ackText = ''
+  #ackFlow: Flow | null = null
+  #ackSequence = -1
+  #reliable: ReliableResponse[] = []
+  #rseq = 0
+  #held: HeldAnswer | null = null
+  #terms: SessionTimerTerms | null = null
+  #askedTerms: { readonly terms: SessionTimerTerms; readonly headers: string } | null = null
+  #intervalS: number
+  #refresh: UserAgentClient | null = null
+  #refreshTries = 0
+  #deadlineMs = 0
+
+  constructor(stack: SipStack, dialog: Dialog, user: SessionUser, table: SessionTable, settings: SessionTimerSettings) {
+    this.#stack = stack
+    this.dialog = dialog
+    this.#user = user
+    this.#table = table
+    this.#settings = settings
+    this.#intervalS = settings.sessionExpiresS
+    table.add(this)
+  }
+
+  get isEnded(): boolean {
+    return this.#ended
+  }
+
+  /** User part of our Contact in this dialog. */
+  get contactUser(): string {
+    return this.dialog.localTag
+  }
+
+  /** Whether requests with an offer may be sent now. */
+  get isBusy(): boolean {
+    return this.#inviteIn !== null || this.#inviteOut !== null || this.offer !== 'none'
+  }
+
+  get peerAllowsUpdate(): boolean {
+    return this.#peerAllowsUpdate
+  }
+
+  /** Notes what a message of the peer says it can do (§20.5 Allow). */
+  notePeer(message: Message): void {
+    if (message.has(HeaderId.allow)) this.#peerAllowsUpdate = message.hasOption(HeaderId.allow, 'update')
+  }
+
+  // ── As UAS ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes the INVITE that makes this dialog; its offer is unanswered until a reliable response carries a description. */
+  attach(transaction: InviteServerTransaction): void {
+    this.#inviteIn = transaction
+    if (transaction.request.hasSdp) this.offer = 'remote'
+    this.notePeer(transaction.request)
+  }
+
+  /** Sends a provisional response of this dialog; reliably (RFC 3262 §3) when asked. A body is a session description. */
+  progress(status: number, reason: string, headers: string, body: string, reliable: boolean): void {
+    const transaction = this.#inviteIn
+    if (this.#ended || transaction === null || transaction.isAnswered) return
+    const lines = `${this.#contactLine(transaction.flow)}${headers}${body === '' ? '' : SDP_TYPE}`
+    if (!reliable) {
+      transaction.respond(status, reason, lines, body, this.dialog.localTag)
+      return
+    }
+    if (this.#reliable.length >= RELIABLE_MAX) return
+    if (this.#rseq === 0) this.#rseq = 1 + uniform(this.#stack.random, 2 ** 30)
+    this.#reliable.push({
+      transaction,
+      sequence: transaction.request.cseq.number,
+      status,
+      reason,
+      headers: lines,
+      body,
+      rseq: 0,
+      sinceMs: 0,
+      intervalMs: T1,
+    })
+    if (this.#reliable.length === 1) this.#sendReliable()
+  }
+
+  #sendReliable(): void {
+    const next = this.#reliable[0]
+    if (next === undefined || next.transaction.isAnswered) return
+    next.rseq = this.#rseq
+    this.#rseq += 1
+    next.sinceMs = this.#stack.clock.now()
+    if (next.body !== '') this.#noteLocalSdp(next.body, this.offer === 'remote' ? 'none' : 'local')
+    this.#transmitReliable(next)
+  }
+
+  #transmitReliable(next: ReliableResponse): void {
+    const lines = `Require: 100rel\r\nRSeq: ${next.rseq}\r\n${next.headers}`
+    next.transaction.respond(next.status, next.reason, lines, next.body, this.dialog.localTag)
+    this.#stack.clock.arm(this.#prackWait, 'prack', next.intervalMs)
+  }
+
+  /**
+   * Sends the final 2xx to an INVITE, and again until its ACK comes (§13.3.1.4). `body` is a description or ''. Held back
+   * while a reliable provisional response with a description waits for its PRACK (RFC 3262 §3).
+   */
+  accept(
+    transaction: InviteServerTransaction,
+    status: number,
+    reason: string,
+    headers: string,
+    contentType: string,
+    body: string,
+  ): void {
+    if (this.#ended || transaction.isAnswered) return
+    if (this.#reliable.some((response) => response.body !== '' && response.transaction === transaction)) {
+      this.#held = { transaction, status, reason, headers, contentType, body }
+      return
+    }
+    this.#reliable = []
+    this.#stack.clock.cancel(this.#prackWait)
+    const timer = this.#askedTerms ?? this.#timerAnswer(transaction.request)
+    this.#askedTerms = null
+    const sequence = transaction.request.cseq.number
+    const type = body === '' ? '' : `Content-Type: ${contentType}\r\n`
+    const lines = `${this.#contactLine(transaction.flow)}${ALLOW_LINES}${timer.headers}${headers}${type}`
+    if (body !== '') this.#noteLocalSdp(body, transaction.request.hasSdp || this.offer === 'remote' ? 'none' : 'local')
+    else this.offer = 'none'
+    const text = transaction.respond(status, reason, lines, body, this.dialog.localTag)
+    if (this.dialog.state === 'early') this.dialog.enter('confirmed')
+    if (this.#inviteIn === transaction) this.#inviteIn = null
+    this.#accepted = { transaction, text, sequence, sinceMs: this.#stack.clock.now(), intervalMs: T1 }
+    this.#stack.clock.arm(this.#ackWait, 'ack', T1)
+    this.#startTimer(timer.terms)
+  }
+
+  #timerAnswer(request: Request): { terms: SessionTimerTerms; headers: string } {
+    const answer = answerSessionTimer(request, this.#settings)
+    if (answer.ok) return answer
+    // The 422 was given when the request came; a peer without the extension gets our shortest.
+    return { terms: { intervalS: this.#settings.minSeS, weRefresh: true }, headers: '' }
+  }
+
+  /** Refuses a re-INVITE or another request of this dialog. */
+  refuse(transaction: ServerTransaction, status: number, reason: string | undefined, headers: string): void {
+    if (transaction === this.#inviteIn) this.#inviteIn = null
+    if (this.offer === 'remote') this.offer = 'none'
+    this.#askedTerms = null
+    transaction.respond(status, reason, headers, '', this.dialog.localTag)
+  }
+
+  /** Answers an UPDATE or PRACK with 2xx; a body is a session description. */
+  answer(transaction: ServerTransaction, status: number, reason: string, headers: string, body: string): void {
+    let lines = headers
+    if (transaction.method === 'UPDATE') {
+      const timer = this.#askedTerms ?? this.#timerAnswer(transaction.request)
+      this.#askedTerms = null
+      lines = `${this.#contactLine(transaction.flow)}${ALLOW_LINES}${timer.headers}${headers}`
+      this.#startTimer(timer.terms)
+    }
+    if (body !== '') {
+      this.#noteLocalSdp(body, 'none')
+      lines += SDP_TYPE
+    }
+    if (this.offer === 'remote') this.offer = 'none'
+    transaction.respond(status, reason, lines, body)
+  }
+
+  // ── Requests of the peer ──────────────────────────────────────────────────────────────────────────────────
+
+  /** A request within this dialog (§12.2.2). */
+  receive(transaction: ServerTransaction): void {
+    const request = transaction.request
+    if (this.#ended) {
+      transaction.respond(481)
+      return
+    }
+    if (!this.dialog.acceptSequence(request.cseq.number)) {
+      transaction.respond(500, 'CSeq out of order')
+      return
+    }
+    switch (request.method) {
+      case 'BYE':
+        this.#receiveBye(transaction)
+        return
+      case 'INVITE':
+        this.#receiveInvite(transaction)
+        return
+      case 'UPDATE':
+        this.#receiveUpdate(transaction)
+        return
+      case 'PRACK':
+        this.#receivePrack(transaction)
+        return
+      case 'OPTIONS':
+        transaction.respond(200, 'OK', `${ALLOW_LINES}Accept: application/sdp\r\n`)
+        return
+      default:
+        this.#user.onSessionRequest(this, transaction)
+    }
+  }
+
+  #receiveBye(transaction: ServerTransaction): void {
+    const request = transaction.request
+    transaction.respond(200)
+    this.end()
+    this.#user.onSessionBye(this, request)
+  }
+
+  #receiveInvite(transaction: ServerTransaction): void {
+    if (!(transaction instanceof InviteServerTransaction)) return
+    const retryAfter = `Retry-After: ${uniform(this.#stack.random, 11)}\r\n`
+    if (this.#inviteIn !== null || this.offer === 'remote') {
+      transaction.respond(500, 'Request Pending', retryAfter) // §14.2.
+      return
+    }
+    if (this.#inviteOut !== null || this.offer === 'local' || this.#refresh !== null) {
+      transaction.respond(491) // §14.2.
+      return
+    }
+    if (!this.#takeTimer(transaction)) return
+    // RFC 5407 §3.1.5: an INVITE that overtakes the ACK of the last one shows that our 2xx has arrived.
+    this.#accepted = null
+    this.#stack.clock.cancel(this.#ackWait)
+    this.dialog.refreshTarget(transaction.request)
+    this.notePeer(transaction.request)
+    this.#inviteIn = transaction
+    if (transaction.request.hasSdp) this.offer = 'remote'
+    transaction.respond(100)
+    this.#user.onSessionRequest(this, transaction)
+  }
+
+  #receiveUpdate(transaction: ServerTransaction): void {
+    const request = transaction.request
+    if (request.hasSdp) {
+      // RFC 3311 §5.2.
+      if (this.offer === 'remote') {
+        transaction.respond(500, 'Offer Pending', `Retry-After: ${uniform(this.#stack.random, 11)}\r\n`)
+        return
+      }
+      if (this.offer === 'local') {
+        transaction.respond(491)
+        return
+      }
+    }
+    if (!this.#takeTimer(transaction)) return
+    this.dialog.refreshTarget(request)
+    this.notePeer(request)
+    if (!request.hasSdp) {
+      this.answer(transaction, 200, 'OK', '', '')
+      return
+    }
+    this.offer = 'remote'
+    this.#user.onSessionRequest(this, transaction)
+  }
+
+  /** Negotiates the session timer of a refresh request; false when it was refused with 422 (RFC 4028 §9). */
+  #takeTimer(transaction: ServerTransaction): boolean {
+    const answer = answerSessionTimer(transaction.request, this.#settings)
+    if (!answer.ok) {
+      transaction.respond(422, undefined, answer.headers)
+      return false
+    }
+    this.#askedTerms = answer
+    return true
+  }
+
+  #receivePrack(transaction: ServerTransaction): void {
+    const waiting = this.#reliable[0]
+    const rack = /^(\d+)[ \t]+(\d+)[ \t]+INVITE$/i.exec(transaction.request.header(HeaderId.rack) ?? '')
+    if (
+      waiting === undefined ||
+      rack === null ||
+      Number(rack[1]) !== waiting.rseq ||
+      Number(rack[2]) !== waiting.sequence
+    ) {
+      transaction.respond(481) // RFC 3262 §3.
+      return
+    }
+    this.#reliable.shift()
+    this.#stack.clock.cancel(this.#prackWait)
+    if (transaction.request.hasSdp) this.offer = this.offer === 'local' ? 'none' : 'remote'
+    this.#user.onSessionRequest(this, transaction)
+    if (this.#ended) return
+    if (this.#reliable.length > 0) {
+      this.#sendReliable()
+      return
+    }
+    const held = this.#held
+    this.#held = null
+    if (held !== null)
+      this.accept(held.transaction, held.status, held.reason, held.headers, held.contentType, held.body)
+  }
+
+  /** An ACK within this dialog. Only the first for the 2xx in question goes up. */
+  receiveAck(ack: Request): void {
+    const accepted = this.#accepted
+    if (this.#ended || accepted === null || ack.cseq.number !== accepted.sequence) return
+    this.#accepted = null
+    this.#stack.clock.cancel(this.#ackWait)
+    if (this.offer === 'local') this.offer = 'none' // The ACK carries the answer, or there is none to come.
+    this.#user.onSessionAck(this, ack)
+  }
+
+  // ── As UAC ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A description that the INVITE of this dialog offered, or that a response answered with: for refreshes. */
+  noteSent(sdp: string): void {
+    if (sdp !== '') this.#localSdp = sdp
+  }
+
+  /** Sends a request within the dialog. Its responses go to `user`. A body is a session description when `contentType` says so. */
+  send(
+    method: string,
+    parts: { headers?: string; contentType?: string; body?: string },
+    user: UserAgentClientUser,
+  ): UserAgentClient {
+    assert(!this.#ended || method === 'BYE', `${method} in an ended session`)
+    const refresh = method === 'INVITE' || method === 'UPDATE'
+    const timer = refresh ? askSessionTimer({ ...this.#settings, sessionExpiresS: this.#intervalS }, null) : ''
+    const lines = refresh ? `${ALLOW_LINES}${timer}${parts.headers ?? ''}` : (parts.headers ?? '')
+    const body = parts.body ?? ''
+    const request = this.dialog.request(method, {
+      ...parts,
+      headers: lines,
+      contactUser: refresh ? this.contactUser : null,
+    })
+    const client = new UserAgentClient(this.#stack, request, user)
+    if (method === 'INVITE') this.#inviteOut = client
+    if (body !== '' && parts.contentType === SDP) {
+      this.#localSdp = body
+      if (method !== 'PRACK' || this.offer === 'none') this.offer = 'local'
+      else if (this.offer === 'remote') this.offer = 'none'
+    }
+    this.#start(client)
+    return client
+  }
+
+  #start(client: UserAgentClient): void {
+    const flow = this.dialog.flow
+    const nextHop = this.dialog.nextHop
+    if (flow !== null && !flow.closed) client.startOn(flow)
+    else if (nextHop === null) client.startOn(this.#unreachable(flow))
+    else client.startTowards(nextHop)
+  }
+
+  #unreachable(flow: Flow | null): Flow {
+    assert(flow !== null, 'a dialog has a next hop or a flow')
+    return flow
+  }
+
+  /** Takes the final response to an INVITE or UPDATE that {@link send} sent: glare state, target refresh, session timer. */
+  concluded(client: UserAgentClient, response: Response | null): void {
+    if (client === this.#inviteOut) this.#inviteOut = null
+    if (this.#ended) return
+    const method = client.request.method
+    if (response === null || response.status >= 300) {
+      if (this.offer === 'local') this.offer = 'none'
+      return
+    }
+    if (method === 'INVITE' || method === 'UPDATE') {
+      this.dialog.refreshTarget(response)
+      this.notePeer(response)
+      this.#startTimer(sessionTimerFrom(response, this.#settings))
+    }
+    if (method === 'INVITE' && client.request.body === '') this.offer = response.hasSdp ? 'remote' : 'none'
+    else this.offer = 'none'
+  }
+
+  /** Starts the session timer from the 2xx to the INVITE that made this dialog (RFC 4028 §7.2). */
+  confirmed(response: Response): void {
+    this.dialog.confirm(response)
+    this.notePeer(response)
+    this.#startTimer(sessionTimerFrom(response, this.#settings))
+  }
+
+  /** Sends the ACK for a 2xx to the INVITE with `sequence` (§13.2.2.4). */
+  acknowledge(sequence: number, contentType: string, body: string): void {
+    if (body !== '') {
+      this.#localSdp = body
+      this.offer = 'none'
+    }
+    const request = this.dialog.request('ACK', { sequence, contentType, body })
+    this.#ackSequence = sequence
+    const flow = this.dialog.flow
+    if (flow !== null && !flow.closed) {
+      this.#sendAck(request, flow)
+      return
+    }
+    const nextHop = this.dialog.nextHop
+    if (nextHop === null) return
+    this.#stack.locator.locate(nextHop, {
+      onLocated: (targets) => {
+        for (const target of targets) {
+          const out = this.#stack.layer.transport.flowTo(target)
+          if (out === null || out.closed) continue
+          this.#sendAck(request, out)
+          return
+        }
+      },
+    })
+  }
+
+  #sendAck(request: OutgoingRequest, flow: Flow): void {
+    this.#ackText = writeRequest(request, flow, branchFrom(this.#stack.layer.mint()))
+    this.#ackFlow = flow
+    flow.send(this.#ackText)
+    this.#stack.layer.onRequestSent('ACK')
+  }
+
+  /** A 2xx came again: the same ACK is sent again (§13.2.2.4). False when none was sent for it yet. */
+  acknowledgeAgain(response: Response): boolean {
+    if (response.cseq.number !== this.#ackSequence || this.#ackFlow === null) return false
+    this.#ackFlow.send(this.#ackText)
+    return true
+  }
+
+  /** Ends the session with a BYE (§15.1.1). An early dialog ends without one. `headers` are complete lines (Reason). */
+  bye(headers: string): void {
+    if (this.#ended) return
+    const needed = this.dialog.state === 'confirmed'
+    this.end()
+    if (!needed) return
+    const request = this.dialog.request('BYE', { headers })
+    this.#start(new UserAgentClient(this.#stack, request, NOBODY))
+  }
+
+  /** Lets everything go without a word: the dialog is over. */
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    const clock = this.#stack.clock
+    clock.cancel(this.#timer)
+    clock.cancel(this.#ackWait)
+    clock.cancel(this.#prackWait)
+    this.#reliable = []
+    this.#held = null
+    this.#accepted = null
+    this.#inviteIn = null
+    this.#inviteOut = null
+    this.#refresh = null
+    this.#ackText = ''
+    this.#ackFlow = null
+    this.#ackSequence = -1
+    if (this.dialog.state !== 'terminated') this.dialog.enter('terminated')
+    this.#table.remove(this)
+  }
+
+  // ── Timers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onTimer(name: string): void {
+    switch (name) {
+      case 'ack':
+        this.#resendAccepted()
+        return
+      case 'prack':
+        this.#resendReliable()
+        return
+      case 'refresh':
+        this.#sendRefresh()
+        return
+      case 'expire':
+        this.#user.onSessionLost(this, 'expired')
+        return
+    }
+  }
+
+  #resendAccepted(): void {
+    const accepted = this.#accepted
+    if (accepted === null) return
+    if (this.#stack.clock.now() - accepted.sinceMs >= TRANSACTION_TIMEOUT - 1) {
+      this.#accepted = null
+      this.#user.onSessionLost(this, 'noAck')
+      return
+    }
+    accepted.transaction.resend2xx(accepted.text)
+    accepted.intervalMs = Math.min(accepted.intervalMs * 2, T2)
+    const leftMs = accepted.sinceMs + TRANSACTION_TIMEOUT - this.#stack.clock.now()
+    this.#stack.clock.arm(this.#ackWait, 'ack', Math.max(0, Math.min(accepted.intervalMs, leftMs)))
+  }
+
+  #resendReliable(): void {
+    const waiting = this.#reliable[0]
+    if (waiting === undefined || waiting.transaction.isAnswered) return
+    if (this.#stack.clock.now() - waiting.sinceMs >= TRANSACTION_TIMEOUT - 1) {
+      this.#user.onSessionLost(this, 'noPrack')
+      return
+    }
+    waiting.intervalMs *= 2 // RFC 3262 §3: doubling, without the T2 bound.
+    const leftMs = waiting.sinceMs + TRANSACTION_TIMEOUT - this.#stack.clock.now()
+    waiting.intervalMs = Math.max(0, Math.min(waiting.intervalMs, leftMs))
+    this.#transmitReliable(waiting)
+  }
+
+  /** RFC 4028 §7.2, §10: refresh at half time, or wait until shortly before the end. */
+  #startTimer(terms: SessionTimerTerms): void {
+    this.#terms = terms
+    this.#intervalS = Math.max(this.#settings.minSeS, Math.min(terms.intervalS, this.#settings.sessionExpiresS))
+    this.#refreshTries = 0
+    const intervalMs = terms.intervalS * 1_000
+    const graceMs = Math.min(32_000, intervalMs / 3)
+    this.#deadlineMs = this.#stack.clock.now() + intervalMs - graceMs
+    if (terms.weRefresh) this.#stack.clock.arm(this.#timer, 'refresh', intervalMs / 2)
+    else this.#stack.clock.arm(this.#timer, 'expire', intervalMs - graceMs)
+  }
+
+  #sendRefresh(): void {
+    if (this.#ended || this.#terms === null) return
+    if (this.isBusy) {
+      this.#tryLater(T2)
+      return
+    }
+    const ask = askSessionTimer({ ...this.#settings, sessionExpiresS: this.#intervalS }, 'uac')
+    const byUpdate = this.#peerAllowsUpdate || this.#localSdp === ''
+    const request = this.dialog.request(byUpdate ? 'UPDATE' : 'INVITE', {
+      headers: `${ALLOW_LINES}${ask}`,
+      contactUser: this.contactUser,
+      ...(byUpdate ? {} : { contentType: SDP, body: this.#localSdp }),
+    })
+    const client = new UserAgentClient(this.#stack, request, this)
+    this.#refresh = client
+    if (!byUpdate) this.#inviteOut = client
+    this.#start(client)
+  }
+
+  /** Tries the refresh again a little later; past the deadline the session is lost. */
+  #tryLater(delayMs: number): void {
+    this.#refreshTries += 1
+    const leftMs = this.#deadlineMs - this.#stack.clock.now()
+    if (this.#refreshTries > REFRESH_TRIES_MAX && leftMs <= 0) {
+      this.#user.onSessionLost(this, 'expired')
+      return
+    }
+    this.#stack.clock.arm(this.#timer, 'refresh', Math.max(delayMs, 100))
+  }
+
+  /** The response to a refresh of ours. */
+  onResponse(client: UserAgentClient, response: Response): void {
+    if (response.status < 200) return
+    const isInvite = client.request.method === 'INVITE'
+    if (client !== this.#refresh) {
+      if (isInvite && response.status < 300) this.acknowledgeAgain(response)
+      return
+    }
+    this.#refresh = null
+    if (client === this.#inviteOut) this.#inviteOut = null
+    const status = response.status
+    if (status < 300) {
+      this.dialog.refreshTarget(response)
+      if (isInvite) this.acknowledge(client.request.sequence, '', '')
+      this.#startTimer(sessionTimerFrom(response, this.#settings))
+    } else if (status === 481 || status === 408) {
+      this.#user.onSessionLost(this, 'gone')
+    } else if (status === 422) {
+      this.#intervalS = Math.max(this.#intervalS, minSeOf(response))
+      this.#tryLater(100)
+    } else if (status === 491) {
+      // §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
+      const ownsCallId = this.dialog.ownsCallId
+      const steps = uniform(this.#stack.random, ownsCallId ? 191 : 201)
+      this.#tryLater((ownsCallId ? 2_100 : 0) + steps * 10)
+    } else {
+      if ((status === 405 || status === 501) && !isInvite) this.#peerAllowsUpdate = false
+      this.#tryLater(T2)
+    }
+  }
+
+  /** No response to a refresh of ours: the peer is gone (§12.2.1.2, RFC 4028 §10). */
+  onNoResponse(client: UserAgentClient, _why: NoResponse): void {
+    if (client !== this.#refresh) return
+    this.#refresh = null
+    if (client === this.#inviteOut) this.#inviteOut = null
+    this.#user.onSessionLost(this, 'gone')
+  }
+
+  // ── Pieces ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #contactLine(flow: Flow): string {
+    return `Contact: <${contactUri(this.contactUser, flow)}>\r\n`
+  }
+
+  #noteLocalSdp(sdp: string, offer: 'none' | 'local'): void {
+    this.#localSdp = sdp
+    this.offer = offer
+  }
+}
+
+const SDP = 'application/sdp'
+const SDP_TYPE = 'Content-Type: application/sdp\r\n'
+const ALLOW_LINES = `Allow: ${SESSION_METHODS}\r\nSupported: timer\r\n`
+
+/** For requests whose outcome changes nothing: the BYE of a session that is over. */
+const NOBODY: UserAgentClientUser = {
+  onResponse: () => {},
+  onNoResponse: () => {},
+}
