@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import {
-  type CallExpression,
   type Identifier,
   type Node,
   NodeFlags,
@@ -81,7 +80,6 @@ const PURE_NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 const PURE_LIBRARIES: readonly string[] = ['typebox', 'yaml']
 const SLEEPS: ReadonlySet<string> = new Set(['setTimeout', 'setInterval'])
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/
-const LEVELS: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error'])
 
 export const FILE_LINES_REPORTED = 500
 export const FUNCTION_LINES_REPORTED = 70
@@ -333,7 +331,8 @@ export function factsOf(file: ParsedFile, maps: Readonly<Record<string, string>>
   visit(file.tree, (node) => {
     const specifier = importedName(node) ?? workerPath(node)
     if (specifier !== null) imports.add(resolveImport(file.path, specifier, maps))
-    for (const code of codesOf(node)) codes.add(code)
+    const code = codeOf(node)
+    if (code !== null) codes.add(code)
   })
   return { path: file.path, imports: [...imports], codes: [...codes] }
 }
@@ -355,38 +354,13 @@ function resolveImport(from: string, specifier: string, maps: Readonly<Record<st
   return specifier
 }
 
-/**
- * Stable codes: the second argument of `event('warn', 'CODE', …)`, literals that are the value of a property `code`, and the
- * members of a union whose name ends in Code.
- */
-function codesOf(node: Node): string[] {
-  if (is.isCallExpression(node)) return eventCodes(node)
-  if (is.isTypeAliasDeclaration(node)) return node.name.text.endsWith('Code') ? unionCodes(node.type) : []
-  const named = is.isPropertyAssignment(node) || is.isPropertyDeclaration(node)
-  if (!named || !is.isIdentifier(node.name) || !/^(code|\w+Code)$/.test(node.name.text)) return []
-  return node.initializer === undefined ? [] : literalCodes(node.initializer)
-}
+/** Words in capitals that are no codes of ours: variables of the environment, and Node's own error codes. */
+const NO_CODES: ReadonlySet<string> = new Set(['NO_COLOR', 'CARILLON_DATA'])
 
-function eventCodes(call: CallExpression): string[] {
-  const callee = call.expression
-  const level = literalText(call.arguments[0])
-  const code = call.arguments[1]
-  if (!is.isPropertyAccessExpression(callee) || callee.name.text !== 'event' || code === undefined) return []
-  return level !== null && !LEVELS.has(level) ? [] : literalCodes(code)
-}
-
-function unionCodes(type: Node): string[] {
-  if (is.isUnionTypeNode(type)) return type.types.flatMap(unionCodes)
-  const text = is.isLiteralTypeNode(type) ? literalText(type.literal) : null
-  return text !== null && CODE.test(text) ? [text] : []
-}
-
-/** The codes that an expression can be: a literal, or the branches of a conditional. */
-function literalCodes(node: Node): string[] {
-  if (is.isConditionalExpression(node)) return [...literalCodes(node.whenTrue), ...literalCodes(node.whenFalse)]
-  if (is.isAsExpression(node) || is.isSatisfiesExpression(node)) return literalCodes(node.expression)
+/** Stable codes: every literal in capitals with an underscore is one. */
+function codeOf(node: Node): string | null {
   const text = literalText(node)
-  return text !== null && CODE.test(text) ? [text] : []
+  return text !== null && CODE.test(text) && !NO_CODES.has(text) && !text.startsWith('ERR_') ? text : null
 }
 
 /** Source files that no other file imports, except entry points (src/bin) and a file's own test. */
