@@ -152,7 +152,7 @@ class Collector {
     this.#ask = ask
     this.#random = random
     // RFC 5922 §7: the far side must be the domain of the URI, whatever host SRV named for it.
-    this.#serverName = parseIp(uri.host) === null ? uri.host : null
+    this.#serverName = parseIp(uri.host) === null ? uri.host.replace(/\.$/, '') : null
   }
 
   result(): TargetOrder {
