@@ -76,8 +76,13 @@ export class JournalRewrite implements TimerOwner {
     const bytes = Buffer.from(rest.join(''))
     writeFully(this.#fs, this.descriptor as number, bytes, this.octets)
     this.octets += bytes.byteLength
-    this.#ended = true
     return rest
+  }
+
+  /** The owner has the new file, under the journal's name. */
+  handOver(): number {
+    this.#ended = true
+    return this.descriptor as number
   }
 
   /** Gives up, deletes the new file and tells the owner. */

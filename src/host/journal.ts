@@ -1,6 +1,6 @@
 // One journal: a file of lines, written at once, synced in groups, replaced atomically.
 
-import { assert, present } from '#core/assert.ts'
+import { assert } from '#core/assert.ts'
 import { type Clock, Timer, type TimerOwner } from '#core/clock.ts'
 import type { Journal, JournalSink } from '#core/store.ts'
 import { errorWord } from '#host/error-word.ts'
@@ -338,7 +338,7 @@ export class FileJournal implements Journal, TimerOwner {
     }
     this.#rewrite = null
     const old = this.#descriptor
-    this.#descriptor = present(rewrite.descriptor, 'a rewritten journal is open')
+    this.#descriptor = rewrite.handOver()
     if (!this.#syncing) this.#closeOld(old)
     this.#queue = [...left]
     this.#queueWritten = left.length
