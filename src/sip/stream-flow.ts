@@ -11,6 +11,8 @@ import type { StreamPool } from '#sip/stream-pool.ts'
 
 /** A connection that is to close may take this long to write what is queued. */
 const LINGER_MS = 5_000
+/** RFC 5626 §4.4.1: a pong is waited for so long. */
+const PONG_MS = 10_000
 const PONG = Buffer.from('\r\n', 'latin1')
 const PING = Buffer.from('\r\n\r\n', 'latin1')
 
@@ -24,11 +26,6 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
   closed: [],
 }
 
-/** Told when the far side answers our keep-alive (RFC 5626 §4.4.1). */
-export interface PongWatcher {
-  onPong(flow: StreamFlow): void
-}
-
 export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowMaker, TimerOwner {
   /** The name by which we demanded to know the far side; null when it came to us or is not TLS. */
   readonly serverName: string | null
@@ -36,7 +33,6 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   outgoing = false
   /** Whether a whole valid message has come on it. */
   proven = false
-  pongWatcher: PongWatcher | null = null
   readonly #pool: StreamPool
   readonly #framer = new StreamFramer()
   readonly #watchers: FlowWatcher[] = []
@@ -44,6 +40,8 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   readonly #life = new Timer(this)
   /** Runs while a message is unfinished. */
   readonly #unfinished = new Timer(this)
+  /** Runs while a demanded pong is missing. */
+  readonly #pong = new Timer(this)
   #state: State = 'opening'
   #connection: Connection | null = null
   #local: Endpoint
@@ -114,9 +112,11 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     else this.#pool.countUnsent(this)
   }
 
-  /** Sends the double CRLF of RFC 5626 §4.4.1. */
-  ping(): void {
-    if (this.#state === 'open') this.#connection?.send(PING)
+  override keepAlive(demandsPong: boolean): void {
+    if (this.#state !== 'open') return
+    this.#connection?.send(PING)
+    // One that is awaited already is not given more time.
+    if (demandsPong && !this.#pong.armed) this.#pool.clock.arm(this.#pong, 'pong', PONG_MS)
   }
 
   override watch(watcher: FlowWatcher): void {
@@ -189,7 +189,7 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   }
 
   onPong(): void {
-    this.pongWatcher?.onPong(this)
+    this.#pool.clock.cancel(this.#pong)
   }
 
   onFrameError(code: string, reason: string, request: string | null): void {
@@ -223,6 +223,9 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
         return
       case 'unfinished':
         this.abort('slow')
+        return
+      case 'pong':
+        this.abort('noPong')
         return
       case 'linger':
         this.abort('closed')
@@ -310,6 +313,7 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     const { clock } = this.#pool
     clock.cancel(this.#life)
     clock.cancel(this.#unfinished)
+    clock.cancel(this.#pong)
     this.#local = this.local
     this.#connection = null
     this.#pool.onEnded(this, reason)

@@ -22,6 +22,8 @@ const KEEP_ALIVE_OCTETS_MAX = 4
 /** The shortest start line and Via are longer than this. */
 const MESSAGE_OCTETS_MIN = 24
 
+const KEEP_ALIVE = Buffer.from('\r\n\r\n', 'latin1')
+
 /** Octets that a message may begin with: a token's (§25.1), or the CR of an empty line before it (§7.5). */
 const STARTS_MESSAGE: Uint8Array = (() => {
   const table = new Uint8Array(256)
@@ -45,6 +47,11 @@ export class UdpFlow extends Flow {
 
   override send(text: string): void {
     this.#listener.send(text, this.remote)
+  }
+
+  /** Clients ignore empty lines (§7.5) but answer none over UDP. */
+  override keepAlive(_demandsPong: boolean): void {
+    this.#listener.sendOctets(KEEP_ALIVE, this.remote)
   }
 
   /** To the source address and port when the client asked for it by rport, else to the port of sent-by there. */
