@@ -32,7 +32,8 @@ const DOMAIN = ['schema', 'routing', 'media', 'call']
 /** core ← protocols, schema ← routing, media ← call ← applications; only bin joins host with applications, only sim the simulation. */
 const DIRECTION: Direction = {
   core: [],
-  sip: ['core'],
+  // RFC 5626 §3.5.2: STUN keep-alives share the socket of SIP.
+  sip: ['core', 'stun'],
   sdp: ['core'],
   rtp: ['core'],
   stun: ['core'],

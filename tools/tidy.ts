@@ -137,7 +137,7 @@ class FileCheck {
   run(): Problem[] {
     const { path, text, tree } = this.#file
     if (basename(path) === 'index.ts') this.#report(tree, 'barrel', 'index.ts hides where things are; name the noun')
-    if (this.#folder !== null && !/^(#!.*\n)?\/\/ \S/.test(text)) {
+    if (this.#folder !== null && !this.#test && !/^(#!.*\n)?\/\/ \S/.test(text)) {
       this.#report(tree, 'first-comment', 'a file starts with a one-sentence comment that says what it is')
     }
     if (this.#folder !== null && this.#direction[this.#folder] === undefined) {
