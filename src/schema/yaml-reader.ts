@@ -7,7 +7,6 @@ import {
   isPair,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   parseDocument,
   visit,
@@ -17,6 +16,7 @@ import {
 import type { ConfigProblem, ConfigProblemCode } from '#schema/config-problem.ts'
 import { nearest } from '#schema/nearest.ts'
 import { textFormat } from '#schema/text-formats.ts'
+import { cutRows, restoreRows } from '#schema/yaml-rows.ts'
 
 /** Longest text that is read, in UTF-16 code units: about 400,000 routes. */
 export const TEXT_LENGTH_MAX = 32 * 1024 * 1024
@@ -54,7 +54,9 @@ type YamlNode = Node | null | undefined
 export class YamlReader {
   readonly problems: ConfigProblem[] = []
   readonly #file: string
-  readonly #lines = new LineCounter()
+  readonly #text: string
+  /** Offsets at which lines begin; found when the first problem needs them. */
+  #lineStarts: number[] = []
   readonly #document: Document.Parsed | null
   readonly #path: (string | number)[] = []
   #aliasTargets: Map<Node, Node> | null = null
@@ -64,6 +66,7 @@ export class YamlReader {
 
   constructor(text: string, file: string) {
     this.#file = file
+    this.#text = text
     this.#document = this.#parse(text)
   }
 
@@ -88,13 +91,15 @@ export class YamlReader {
       this.#addAt(0, 'CONFIG_TOO_LARGE', `the file is longer than ${TEXT_LENGTH_MAX} characters`)
       return null
     }
-    let document: Document.Parsed
-    try {
-      // Duplicate keys are found in the walk: the library compares each key with each other one.
-      document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false })
-    } catch (error) {
-      // The library descends by recursion; a file of a million brackets exhausts the stack.
-      if (!(error instanceof RangeError)) throw error
+    const cut = cutRows(text)
+    if (cut !== null) {
+      const document = parseYaml(cut.text)
+      if (document !== null && document.errors.length === 0 && document.warnings.length === 0) {
+        if (restoreRows(document, cut)) return document
+      }
+    }
+    const document = parseYaml(text)
+    if (document === null) {
       this.#addAt(0, 'CONFIG_TOO_LARGE', 'the file is nested too deeply')
       return null
     }
@@ -135,7 +140,7 @@ export class YamlReader {
       case 'array':
         return this.#list(schema, node)
       case 'string':
-        return this.#text(schema, node)
+        return this.#plainText(schema, node)
       case 'integer':
         return this.#integer(schema, node)
       case 'boolean':
@@ -233,7 +238,7 @@ export class YamlReader {
     return values
   }
 
-  #text(schema: SchemaNode, node: YamlNode): unknown {
+  #plainText(schema: SchemaNode, node: YamlNode): unknown {
     const format = schema.format === undefined ? null : textFormat(schema.format)
     const expected = format === null ? 'text' : format.expected
     if (!isScalar(node) || typeof node.value !== 'string') {
@@ -312,8 +317,26 @@ export class YamlReader {
       message = `there are more than ${PROBLEMS_MAX} problems; the others are not listed`
       code = 'CONFIG_TOO_LARGE'
     }
-    const { line, col } = this.#lines.lineStarts.length === 0 ? { line: 1, col: 1 } : this.#lines.linePos(offset)
-    this.problems.push({ file: this.#file, line: Math.max(1, line), column: Math.max(1, col), code, message })
+    const line = this.#lineOf(offset)
+    const column = offset - (this.#lineStarts[line - 1] ?? 0) + 1
+    this.problems.push({ file: this.#file, line, column, code, message })
+  }
+
+  /** The line, from 1, that holds the character at `offset`. */
+  #lineOf(offset: number): number {
+    const starts = this.#lineStarts
+    if (starts.length === 0) {
+      starts.push(0)
+      for (let at = this.#text.indexOf('\n'); at !== -1; at = this.#text.indexOf('\n', at + 1)) starts.push(at + 1)
+    }
+    let low = 0
+    let high = starts.length
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if ((starts[middle] ?? 0) <= offset) low = middle
+      else high = middle
+    }
+    return low + 1
   }
 
   /** The nodes of the last key and of the value at the end of `path`, as far as they are there. */
@@ -358,6 +381,18 @@ export class YamlReader {
       this.#aliasTargets = targets
     }
     return this.#aliasTargets.get(alias) ?? null
+  }
+}
+
+/** The document, or null when it is nested too deeply. */
+function parseYaml(text: string): Document.Parsed | null {
+  try {
+    // Duplicate keys are found in the walk: the library compares each key with each other one.
+    return parseDocument(text, { prettyErrors: false, uniqueKeys: false })
+  } catch (error) {
+    // The library descends by recursion; a file of a million brackets exhausts the stack.
+    if (error instanceof RangeError) return null
+    throw error
   }
 }
 
