@@ -421,9 +421,10 @@ const TEXT_RULES: readonly { rule: string; pattern: RegExp; message: string }[] 
   { rule: 'secret', pattern: /\bxox[abprs]-[A-Za-z0-9-]{10,}/g, message: 'a chat token' },
 ]
 
-/** The codes that docs/errors.md lists: the first cell of each table row, in backquotes. */
+/** The codes that docs/errors.md lists: those in backquotes in the first cell of each table row. */
 export function documentedCodes(markdown: string): string[] {
-  return [...markdown.matchAll(/^\| *`([A-Z][A-Z0-9_]*)` *\|/gm)].map((match) => match[1] ?? '')
+  const cells = [...markdown.matchAll(/^\|([^|]*)\|/gm)].map((match) => match[1] ?? '')
+  return cells.flatMap((cell) => [...cell.matchAll(/`([A-Z][A-Z0-9_]*)`/g)].map((match) => match[1] ?? ''))
 }
 
 /** package.json's import maps. */
