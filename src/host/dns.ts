@@ -93,7 +93,18 @@ export class Dns {
         return
       case 'NAPTR':
         this.#resolver.resolveNaptr(name, (error, answers) => {
-          finish(error, () => answers.map((naptr) => ({ type, ...naptr, ttlS: DEFAULT_TTL_S })))
+          finish(error, () =>
+            answers.map(({ order, preference, flags, service, regexp, replacement }) => ({
+              type,
+              order,
+              preference,
+              flags,
+              service,
+              regexp,
+              replacement,
+              ttlS: DEFAULT_TTL_S,
+            })),
+          )
         })
         return
       default: {

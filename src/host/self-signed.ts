@@ -1,6 +1,7 @@
 // A self-signed TLS certificate for trials, made on first start, and word of changed certificate files.
 
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from 'node:fs'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, watch, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { generate } from 'selfsigned'
@@ -21,23 +22,34 @@ export interface CertificatePair {
 }
 
 /**
- * The certificate and key in `folder` (server.crt, server.key), made when missing or nearly expired, for these DNS names
- * and addresses. The key is readable by the owner only. Rejects only when the folder cannot be written.
+ * The certificate and key in `folder` (server.crt, server.key), made when missing, broken or nearly expired, for these DNS
+ * names and addresses. One that an authority signed is taken as it is. The key is readable by the owner only. Rejects only
+ * when the folder cannot be read or written.
  */
 export async function selfSigned(folder: string, names: readonly string[], wallMs: number): Promise<CertificatePair> {
   const certificatePath = join(folder, 'server.crt')
   const keyPath = join(folder, 'server.key')
   if (existsSync(certificatePath) && existsSync(keyPath)) {
-    const ageDays = (wallMs - statSync(certificatePath).mtimeMs) / DAY_MS
-    if (ageDays < VALID_DAYS - RENEW_DAYS) {
-      return { certificate: readFileSync(certificatePath, 'utf8'), key: readFileSync(keyPath, 'utf8') }
-    }
+    const kept = { certificate: readFileSync(certificatePath, 'utf8'), key: readFileSync(keyPath, 'utf8') }
+    if (isUsable(kept, wallMs)) return kept
   }
   const pair = await makeCertificate(names, wallMs)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   writeWhole(keyPath, pair.key, 0o600)
   writeWhole(certificatePath, pair.certificate, 0o644)
   return pair
+}
+
+/** Whether the pair belongs together and is good for a while, or is somebody's own, which is not ours to replace. */
+function isUsable(pair: CertificatePair, wallMs: number): boolean {
+  try {
+    const certificate = new X509Certificate(pair.certificate)
+    if (certificate.issuer !== certificate.subject) return true
+    const leftMs = Date.parse(certificate.validTo) - wallMs
+    return leftMs > RENEW_DAYS * DAY_MS && certificate.checkPrivateKey(createPrivateKey(pair.key))
+  } catch {
+    return false
+  }
 }
 
 /** A new self-signed certificate for the names: the first is the common name, all are subjectAltNames. */
