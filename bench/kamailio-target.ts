@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import {
   freePort,
@@ -16,6 +17,7 @@ import {
 
 const SHARED_MEGABYTES = 2048
 const PACKAGE_MEGABYTES = 16
+const TABLE_LOAD_MS = 3_000
 
 export const kamailio: TargetKind = {
   name: 'Kamailio',
@@ -34,7 +36,10 @@ export const kamailio: TargetKind = {
     writeFileSync(file, template.replaceAll('SIP_PORT', String(port)).replaceAll('DBTEXT_DIR', tables))
     const memory = ['-m', String(SHARED_MEGABYTES), '-M', String(PACKAGE_MEGABYTES)]
     const command = ['kamailio', '-DD', '-E', '-f', file, '-Y', folder, ...memory]
-    return startPinned('Kamailio', command, { log: join(folder, 'log'), cwd: folder, port, trunkPort })
+    const target = await startPinned('Kamailio', command, { log: join(folder, 'log'), cwd: folder, port, trunkPort })
+    // It answers OPTIONS before drouting has its table: until then calls get 404.
+    await sleep(TABLE_LOAD_MS)
+    return target
   },
 }
 

@@ -29,6 +29,9 @@ export const FULL: Effort = {
 }
 export const QUICK: Effort = { runs: 1, seconds: 5, stepSeconds: 4, bisections: 1, heldCalls: 3_000, soakSeconds: 60 }
 
+/** Characters of a failing load's own words that are shown. */
+const ERROR_SHOWN = 600
+
 /** One figure of one target. Null where the measure does not apply to it. */
 export interface Figure {
   readonly value: number | null
@@ -133,6 +136,7 @@ async function climb(
       const run = await load(target, perSecond, bench.effort.stepSeconds)
       verdict = held(run, perSecond)
       bench.say(`${what} at ${perSecond}/s, ${target.name}: ${verdict}: ${describe(run)}`)
+      if (verdict === 'failed' && run.errors !== '') bench.say(run.errors.slice(0, ERROR_SHOWN))
       if (verdict === 'held') {
         low = perSecond
         lowRun = run

@@ -8,9 +8,9 @@ import { LOAD_CORE } from '#bench/target.ts'
 
 /** Octets asked for as socket buffers, so that the load drops nothing itself. */
 const BUFFER_OCTETS = 4_000_000
-const CALLS_MAX = 100_000
+const CALLS_MAX = 15_000
 /** Time past the planned end after which a run is given up. */
-const OVERTIME_S = 45
+const OVERTIME_S = 12
 
 /** What SIPp counted. */
 export interface SippCounts {
