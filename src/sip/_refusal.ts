@@ -55,30 +55,29 @@ export function viaWithSource(via: Via, source: Endpoint): string {
 
 /**
  * The response that refuses `problem.request`, or '' when it must not or cannot be answered: an ACK, a request whose
- * topmost Via is unusable. Header fields that could not be read are left out.
+ * topmost Via is unusable. Header fields that were not read, or that no message may hold, are left out.
  */
 export function refusalText(problem: ParseProblem, source: Endpoint, random: Random): string {
   const request = problem.request
   if (request === null || problem.status < 300 || request.method === 'ACK') return ''
   const topmost = request.parseTopmostVia()
   if (topmost === null) return ''
-  let text = `SIP/2.0 ${problem.status} ${problem.reason}\r\nVia: ${viaWithSource(topmost, source)}\r\n`
-  for (const element of (request.list(HeaderId.via) ?? []).slice(1)) text += `Via: ${element}\r\n`
-  const from = request.header(HeaderId.from)
-  if (from !== null) text += `From: ${from}\r\n`
-  text += toLine(request, random)
-  const callId = request.header(HeaderId.callId)
-  if (callId !== null) text += `Call-ID: ${callId}\r\n`
-  const cseq = request.header(HeaderId.cseq)
-  if (cseq !== null) text += `CSeq: ${cseq}\r\n`
+  let text = `SIP/2.0 ${problem.status} ${problem.reason}\r\n${line('Via', viaWithSource(topmost, source))}`
+  for (const element of (request.list(HeaderId.via) ?? []).slice(1)) text += line('Via', element)
+  text += line('From', request.header(HeaderId.from)) + line('To', taggedTo(request, random))
+  text += line('Call-ID', request.header(HeaderId.callId)) + line('CSeq', request.header(HeaderId.cseq))
   return `${text}Content-Length: 0\r\n\r\n`
 }
 
+/** A header line, or nothing when there is no value or it has control characters. */
+function line(name: string, value: string | null): string {
+  return value !== null && /^[\t\x20-\x7e\x80-\xff]*$/.test(value) ? `${name}: ${value}\r\n` : ''
+}
+
 /** To with a tag (§8.2.6.2); as it is when it cannot be read. */
-function toLine(request: Request, random: Random): string {
+function taggedTo(request: Request, random: Random): string | null {
   const to = request.header(HeaderId.to)
-  if (to === null) return ''
+  if (to === null) return null
   const address = parseNameAddr(to)
-  if (address === null || address.tag !== null) return `To: ${to}\r\n`
-  return `To: ${to};tag=${randomToken(random)}\r\n`
+  return address === null || address.tag !== null ? to : `${to};tag=${randomToken(random)}`
 }
