@@ -20,6 +20,8 @@ const BACKSLASH = 92
 export class HeaderIndex {
   readonly #text: string
   readonly #marks: number[] = new Array<number>(LINES_USUAL * STRIDE)
+  // The first line of each field of small id, which are those that every message is asked for.
+  readonly #first: number[] = [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1]
   /** Number of header field lines. */
   count = 0
   /** Index of the first character of the body; the length of the text when the header fields do not end. */
@@ -41,8 +43,13 @@ export class HeaderIndex {
     return ((this.#marks[line * STRIDE + 3] ?? 0) & ID_MASK) as HeaderId
   }
 
+  /** The first line of field `id`, or -1. */
+  first(id: HeaderId): number {
+    return this.#first[id] ?? this.next(id, 0)
+  }
+
   /** The first line of field `id` at or after `from`, or -1. */
-  find(id: HeaderId, from: number): number {
+  next(id: HeaderId, from: number): number {
     const marks = this.#marks
     for (let line = from; line < this.count; line += 1) {
       if (((marks[line * STRIDE + 3] ?? 0) & ID_MASK) === id) return line
@@ -66,12 +73,16 @@ export class HeaderIndex {
   #indexLines(at: number): number {
     const text = this.#text
     const marks = this.#marks
+    const first = this.#first
     let mark = 0
     for (let lineNumber = 1; ; lineNumber += 1) {
       const cr = text.indexOf('\r', at)
-      if (cr === at && text.charCodeAt(at + 1) === LF) return at + 2
+      const isEmpty = cr === at && text.charCodeAt(at + 1) === LF
       // A message may lack the empty line when the datagram ends with its last header line.
-      if (at >= text.length) return at
+      if (isEmpty || at >= text.length) {
+        this.count = mark / STRIDE
+        return isEmpty ? at + 2 : at
+      }
       let end = cr < 0 ? text.length : cr
       if (text.indexOf('\n', at) !== (cr < 0 ? -1 : cr + 1)) {
         this.#fault('SIP_BARE_LINE_BREAK', `CR or LF alone in header line ${lineNumber}`)
@@ -79,7 +90,7 @@ export class HeaderIndex {
         end = next < 0 ? text.length : next
       } else if (lineNumber > HEADER_LINES_MAX) {
         this.#fault('SIP_HEADERS_MAX', `More than ${HEADER_LINES_MAX} header lines`)
-        return text.length
+        end = text.length
       } else if (isBlank(text.charCodeAt(at))) {
         // §7.3.1 folding: belongs to the line before.
         if (mark === 0) {
@@ -98,7 +109,7 @@ export class HeaderIndex {
         const colon = text.indexOf(':', at)
         let nameEnd = colon
         while (nameEnd > at && isBlank(text.charCodeAt(nameEnd - 1))) nameEnd -= 1
-        const id = headerIdAt(text, at, nameEnd)
+        const id = colon < end ? headerIdAt(text, at, nameEnd) : HeaderId.other
         if (colon < 0 || colon > end) {
           this.#fault('SIP_NO_COLON', `No colon in header line ${lineNumber}`)
         } else if (id === HeaderId.other && !isToken(text.slice(at, nameEnd))) {
@@ -109,12 +120,11 @@ export class HeaderIndex {
           marks[mark + 1] = valueStart
           marks[mark + 2] = trimmedEnd(text, valueStart, end)
           marks[mark + 3] = id
+          if (first[id] === -1) first[id] = mark / STRIDE
           mark += STRIDE
-          this.count += 1
         }
       }
-      if (end === text.length) return end
-      at = end + 2
+      at = Math.min(end + 2, text.length)
     }
   }
 

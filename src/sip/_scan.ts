@@ -93,7 +93,6 @@ export function decimal(text: string, max: number): number {
 
 /** Whether `text` has `lower` (lower case) at `at`, without regard to case. */
 export function hasAt(text: string, at: number, lower: string): boolean {
-  if (text.startsWith(lower, at)) return true
   if (at + lower.length > text.length) return false
   for (let i = 0; i < lower.length; i += 1) {
     let code = text.charCodeAt(at + i)

@@ -82,12 +82,12 @@ function checkCommon(message: Message, request: Request | null): ParseProblem | 
   return null
 }
 
-/** Route and Record-Route, which dialogs are built from, and Path and Service-Route alike. */
+const ROUTES = [HeaderId.route, HeaderId.recordRoute, HeaderId.path] as const
+
+/** Route and Record-Route, which dialogs are built from, and Path (RFC 3327), which bindings are. */
 function checkRoutes(message: Message, request: Request | null): ParseProblem | null {
-  for (let line = 0; line < message.headerCount; line += 1) {
-    const id = message.headerIdOf(line)
-    if (id !== HeaderId.route && id !== HeaderId.recordRoute && id !== HeaderId.path) continue
-    // The first line of a field stands for all of them.
+  for (const id of ROUTES) {
+    if (!message.has(id)) continue
     const addresses = message.readNameAddrs(id)
     if (typeof addresses === 'string') return malformed(request, id, addresses)
   }

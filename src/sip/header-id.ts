@@ -170,7 +170,6 @@ const NAMES: readonly (readonly [HeaderId, string, string?])[] = [
 
 interface Candidate {
   readonly id: HeaderId
-  readonly name: string
   readonly lower: string
 }
 
@@ -187,7 +186,7 @@ const TABLE: readonly (readonly Candidate[] | null)[] = (() => {
     for (const name of names) {
       if (name === undefined) continue
       const bucket = bucketOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1))
-      table[bucket] = [...(table[bucket] ?? []), { id, name, lower: name.toLowerCase() }]
+      table[bucket] = [...(table[bucket] ?? []), { id, lower: name.toLowerCase() }]
     }
   }
   return table
@@ -207,21 +206,17 @@ export function headerIdAt(text: string, start: number, end: number): HeaderId {
   if (bucket === null || bucket === undefined) return HeaderId.other
   for (let i = 0; i < bucket.length; i += 1) {
     const candidate = bucket[i]
-    if (candidate !== undefined && candidate.name.length === length && hasAt(text, start, candidate)) {
+    if (candidate !== undefined && candidate.lower.length === length && hasAt(text, start, candidate.lower)) {
       return candidate.id
     }
   }
   return HeaderId.other
 }
 
-function hasAt(text: string, start: number, candidate: Candidate): boolean {
-  if (text.startsWith(candidate.name, start)) return true
-  const { lower } = candidate
-  for (let i = 0; i < lower.length; i += 1) {
-    let code = text.charCodeAt(start + i)
-    if (code >= 65 && code <= 90) code += 32
-    if (code !== lower.charCodeAt(i)) return false
-  }
+function hasAt(text: string, start: number, lower: string): boolean {
+  // Names are letters and hyphens: with bit 5 set, only the letter itself in either case equals them, and CR the
+  // hyphen, which cannot stand within a line.
+  for (let i = 0; i < lower.length; i += 1) if ((text.charCodeAt(start + i) | 32) !== lower.charCodeAt(i)) return false
   return true
 }
 

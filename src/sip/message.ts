@@ -76,20 +76,20 @@ export abstract class Message {
 
   /** Value of the first line of field `id`, or null. */
   header(id: HeaderId): string | null {
-    const line = this.#index.find(id, 0)
+    const line = this.#index.first(id)
     return line < 0 ? null : this.#index.valueOf(line)
   }
 
   /** Whether there is a line of field `id`. */
   has(id: HeaderId): boolean {
-    return this.#index.find(id, 0) >= 0
+    return this.#index.first(id) >= 0
   }
 
   /** Values of all lines of field `id`, in order. */
   headers(id: HeaderId): string[] {
     const index = this.#index
     const values: string[] = []
-    for (let i = index.find(id, 0); i >= 0; i = index.find(id, i + 1)) values.push(index.valueOf(i))
+    for (let i = index.first(id); i >= 0; i = index.next(id, i + 1)) values.push(index.valueOf(i))
     return values
   }
 
@@ -102,7 +102,7 @@ export abstract class Message {
   #readList(id: HeaderId): string[] | string {
     const index = this.#index
     const elements: string[] = []
-    for (let i = index.find(id, 0); i >= 0; i = index.find(id, i + 1)) {
+    for (let i = index.first(id); i >= 0; i = index.next(id, i + 1)) {
       const value = index.valueOf(i)
       if (value === '') continue
       if (value.includes(',')) {
@@ -138,7 +138,7 @@ export abstract class Message {
   /** Whether the comma list of option tags `id` (Require, Supported …) has `tag` (lower case; compared without case). */
   hasOption(id: HeaderId, tag: string): boolean {
     const index = this.#index
-    for (let i = index.find(id, 0); i >= 0; i = index.find(id, i + 1)) {
+    for (let i = index.first(id); i >= 0; i = index.next(id, i + 1)) {
       const value = index.valueOf(i)
       if (value === tag) return true
       for (const option of value.split(',')) if (trimBlanks(option).toLowerCase() === tag) return true
@@ -151,7 +151,7 @@ export abstract class Message {
     const index = this.#index
     const lower = name.toLowerCase()
     const values: string[] = []
-    for (let i = index.find(HeaderId.other, 0); i >= 0; i = index.find(HeaderId.other, i + 1)) {
+    for (let i = index.first(HeaderId.other); i >= 0; i = index.next(HeaderId.other, i + 1)) {
       if (index.nameOf(i).toLowerCase() === lower) values.push(index.valueOf(i))
     }
     return values
@@ -178,7 +178,7 @@ export abstract class Message {
   readVias(): number | string {
     const index = this.#index
     let count = 0
-    for (let i = index.find(HeaderId.via, 0); i >= 0; i = index.find(HeaderId.via, i + 1)) {
+    for (let i = index.first(HeaderId.via); i >= 0; i = index.next(HeaderId.via, i + 1)) {
       const value = index.valueOf(i)
       const split = value.includes(',') ? splitOutsideQuotes(value) : null
       if (typeof split === 'string') return `: ${split}`
@@ -397,7 +397,7 @@ function responseFrom(text: string, at: number, lineEnd: number, index: HeaderIn
 
 /** Index after the body: by Content-Length, or the end of the datagram (§18.3); or what is wrong. */
 function bodyEndOf(text: string, index: HeaderIndex): number | string {
-  const line = index.find(HeaderId.contentLength, 0)
+  const line = index.first(HeaderId.contentLength)
   if (line < 0) return text.length
   const length = decimal(index.valueOf(line), 0xffff_ffff)
   if (length < 0) return 'Malformed Content-Length header field'

@@ -1,7 +1,9 @@
 // Request methods: RFC 3261 §7.1 and the registry of RFC 3262, 3265, 3311, 3428, 3515, 3903, 6086.
 
-const KNOWN = new Map(
-  [
+// By length: a look-up compares with at most three texts.
+const KNOWN: readonly (readonly string[] | undefined)[] = (() => {
+  const lists: string[][] = []
+  for (const method of [
     'INVITE',
     'ACK',
     'BYE',
@@ -16,15 +18,26 @@ const KNOWN = new Map(
     'NOTIFY',
     'REFER',
     'PUBLISH',
-  ].map((method) => [method, method]),
-)
+  ]) {
+    const list = lists[method.length] ?? []
+    list.push(method)
+    lists[method.length] = list
+  }
+  return lists
+})()
 
 /** Whether `method` is registered. Methods are compared with regard to case (§7.1). */
 export function isKnownMethod(method: string): boolean {
-  return KNOWN.has(method)
+  return knownMethod(method) !== null
 }
 
 /** The one shared string of a registered method, so that it does not hold on to the message it was cut from; or null. */
 export function knownMethod(method: string): string | null {
-  return KNOWN.get(method) ?? null
+  const list = KNOWN[method.length]
+  if (list === undefined) return null
+  for (let i = 0; i < list.length; i += 1) {
+    const known = list[i]
+    if (known === method) return known
+  }
+  return null
 }

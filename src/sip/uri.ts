@@ -11,10 +11,13 @@ const PARAM = "[A-Za-z0-9\\-_.!~*'()[\\]/:&+$%]"
 const PARAMS = `(?:;${PARAM}+(?:=${PARAM}*)?)*`
 const HEADER = "[A-Za-z0-9\\-_.!~*'()[\\]/?:+$%]"
 const HEADERS = `\\?${HEADER}+=${HEADER}*(?:&${HEADER}+=${HEADER}*)*`
-const REST = `${HOST}(?::\\d{1,5})?${PARAMS}(?:${HEADERS})?$`
+const REST = `${HOST}(?::\\d{1,5})?${PARAMS}(?:${HEADERS})?`
 
-const SIP_URI_WITH_USER = new RegExp(`^[Ss][Ii][Pp][Ss]?:${USER}(?::${PASSWORD})?@${REST}`)
-const SIP_URI_OF_HOST = new RegExp(`^[Ss][Ii][Pp][Ss]?:${REST}`)
+/** Pattern source of a SIP or SIPS URI. */
+export const SIP_URI = `[Ss][Ii][Pp][Ss]?:(?:${USER}(?::${PASSWORD})?@)?${REST}`
+// Two patterns decide faster than one: without '@', the host would be taken for a user part first.
+const SIP_URI_WITH_USER = new RegExp(`^[Ss][Ii][Pp][Ss]?:${USER}(?::${PASSWORD})?@${REST}$`)
+const SIP_URI_OF_HOST = new RegExp(`^[Ss][Ii][Pp][Ss]?:${REST}$`)
 const USER_INFO = new RegExp(`^${USER}(?::${PASSWORD})?$`)
 const PARAMS_ONLY = new RegExp(`^${PARAMS}$`)
 const HEADERS_ONLY = new RegExp(`^${HEADERS}$`)
@@ -43,48 +46,78 @@ export function escapeUser(user: string): string {
   })
 }
 
-/** A parsed URI. Parts are as written (escaped); `host` is in lower case, without brackets, IPv6 in its canonical spelling. */
+/** A parsed URI: its text and where its parts stand. Parts are as written (escaped). */
 export class Uri {
   readonly text: string
   /** In lower case: sip, sips, tel, or any other. */
   readonly scheme: string
-  /** sip: the escaped user part ('' when there is none). tel: the number with its visual separators. Others: ''. */
-  readonly user: string
-  readonly password: string
-  readonly host: string
   readonly port: number | null
-  /** ';name=value…' as written, or ''. */
-  readonly params: string
-  /** What follows '?', or ''. */
-  readonly headers: string
+  readonly #userEnd: number
+  readonly #hostStart: number
+  readonly #hostEnd: number
+  readonly #paramsEnd: number
+  #host: string | null = null
 
+  /** Positions in `text`: ends of user part, host and parameters, and the start of the host. Made by `readUri`. */
   constructor(
     text: string,
     scheme: string,
-    user: string,
-    password: string,
-    host: string,
+    userEnd: number,
+    hostStart: number,
+    hostEnd: number,
     port: number | null,
-    params: string,
-    headers: string,
+    paramsEnd: number,
   ) {
     this.text = text
     this.scheme = scheme
-    this.user = user
-    this.password = password
-    this.host = host
     this.port = port
-    this.params = params
-    this.headers = headers
+    this.#userEnd = userEnd
+    this.#hostStart = hostStart
+    this.#hostEnd = hostEnd
+    this.#paramsEnd = paramsEnd
   }
 
   get isSip(): boolean {
     return this.scheme === 'sip' || this.scheme === 'sips'
   }
 
+  /** sip: the escaped user part ('' when there is none). tel: the number with its visual separators. Others: ''. */
+  get user(): string {
+    return this.text.slice(this.scheme.length + 1, this.#userEnd)
+  }
+
+  /** What follows ':' in the userinfo, or ''. */
+  get password(): string {
+    return this.text.slice(this.#userEnd + 1, this.#hostStart - 1)
+  }
+
+  /** In lower case, without brackets, IPv6 in its canonical spelling; '' for other schemes than sip and sips. */
+  get host(): string {
+    this.#host ??= hostIn(this.text, this.#hostStart, this.#hostEnd)
+    return this.#host
+  }
+
+  /** ';name=value…' as written, or ''. */
+  get params(): string {
+    const start = this.#paramsStart
+    return start === this.#paramsEnd ? '' : this.text.slice(start, this.#paramsEnd)
+  }
+
+  get #paramsStart(): number {
+    if (this.#hostEnd === this.#paramsEnd) return this.#paramsEnd
+    const semicolon = this.text.indexOf(';', this.#hostEnd)
+    return semicolon >= 0 && semicolon < this.#paramsEnd ? semicolon : this.#paramsEnd
+  }
+
+  /** What follows '?', or ''. */
+  get headers(): string {
+    return this.#paramsEnd === this.text.length ? '' : this.text.slice(this.#paramsEnd + 1)
+  }
+
   /** The value of a URI parameter (name in lower case): null when absent, '' when it has none. */
   param(name: string): string | null {
-    return this.params === '' ? null : paramIn(this.params, name)
+    const params = this.params
+    return params === '' ? null : paramIn(params, name)
   }
 
   /** Whether this names a host that routes loosely (§19.1.1 lr). */
@@ -101,50 +134,61 @@ export function parseUri(text: string): Uri | null {
 
 /** As `parseUri`, but says in words what is wrong. */
 export function readUri(text: string): Uri | string {
-  if (hasAt(text, 0, 'sip:')) return readSipUri(text, 'sip', 4)
-  if (hasAt(text, 0, 'sips:')) return readSipUri(text, 'sips', 5)
+  if (hasAt(text, 0, 'sip')) {
+    if (text.charCodeAt(3) === 58) return readSipUri(text, 'sip', 4)
+    if (hasAt(text, 3, 's:')) return readSipUri(text, 'sips', 5)
+  }
   if (hasAt(text, 0, 'tel:')) return readTelUri(text)
   const colon = text.indexOf(':')
   if (colon <= 0) return 'no scheme'
   if (!SCHEME.test(text.slice(0, colon))) return 'bad scheme'
   if (colon + 1 === text.length || !OPAQUE.test(text)) return 'bad character'
-  return new Uri(text, text.slice(0, colon).toLowerCase(), '', '', '', null, '', '')
+  return new Uri(text, text.slice(0, colon).toLowerCase(), colon + 1, text.length, text.length, null, text.length)
 }
 
 function readSipUri(text: string, scheme: string, start: number): Uri | string {
-  const at = text.indexOf('@', start)
-  if (!(at < 0 ? SIP_URI_OF_HOST : SIP_URI_WITH_USER).test(text) || !areEscapesWhole(text)) {
-    return sipUriFault(text, start)
-  }
-  let user = ''
-  let password = ''
+  const withUser = text.includes('@')
+  return (withUser ? SIP_URI_WITH_USER : SIP_URI_OF_HOST).test(text)
+    ? cutSipUri(text, scheme)
+    : sipUriFault(text, start)
+}
+
+/** Cuts a SIP or SIPS URI that matches {@link SIP_URI}; or says what is wrong beyond that. */
+export function cutSipUri(text: string, scheme: string): Uri | string {
+  if (!areEscapesWhole(text)) return 'bad escape'
+  const userStart = scheme.length + 1
+  const at = text.indexOf('@', userStart)
+  let userEnd = userStart
   if (at >= 0) {
-    const colon = text.indexOf(':', start)
-    user = text.slice(start, colon >= 0 && colon < at ? colon : at)
-    if (user.length !== at - start) password = text.slice(colon + 1, at)
-    start = at + 1
+    const colon = text.indexOf(':', userStart)
+    userEnd = colon >= 0 && colon < at ? colon : at
   }
-  let end = text.length
-  let headers = ''
-  const question = text.indexOf('?', start)
-  if (question >= 0) {
-    headers = text.slice(question + 1)
-    end = question
+  const hostStart = at >= 0 ? at + 1 : userStart
+  const question = text.indexOf('?', hostStart)
+  const paramsEnd = question < 0 ? text.length : question
+  const semicolon = text.indexOf(';', hostStart)
+  let hostEnd = semicolon >= 0 && semicolon < paramsEnd ? semicolon : paramsEnd
+  let port: number | null = null
+  const colon = portColonIn(text, hostStart, hostEnd)
+  if (colon >= 0) {
+    port = portIn(text, colon + 1, hostEnd)
+    if (port < 0) return 'bad port'
+    hostEnd = colon
   }
-  let params = ''
-  const semicolon = text.indexOf(';', start)
-  if (semicolon >= 0 && semicolon < end) {
-    params = text.slice(semicolon, end)
-    end = semicolon
-  }
-  const ipv6 = text.charCodeAt(start) === 91
-  const colon = text.indexOf(':', ipv6 ? text.indexOf(']', start) : start)
-  const hostEnd = colon >= 0 && colon < end ? colon : end
-  const port = hostEnd === end ? null : portIn(text, hostEnd + 1, end)
-  if (port === -1) return 'bad port'
-  const host = ipv6 ? ipv6Text(text.slice(start + 1, hostEnd - 1)) : text.slice(start, hostEnd).toLowerCase()
-  if (host === null) return 'bad IPv6 address'
-  return new Uri(text, scheme, user, password, host, port, params, headers)
+  if (text.charCodeAt(hostStart) === 91 && hostIn(text, hostStart, hostEnd) === '') return 'bad IPv6 address'
+  return new Uri(text, scheme, userEnd, hostStart, hostEnd, port, paramsEnd)
+}
+
+/** Index of the ':' before the port of the hostport in [start, end), or -1. */
+export function portColonIn(text: string, start: number, end: number): number {
+  const colon = text.indexOf(':', text.charCodeAt(start) === 91 ? Math.max(start, text.indexOf(']', start)) : start)
+  return colon < end ? colon : -1
+}
+
+/** The host in [start, end), which is well-formed but for the inside of brackets: in its comparable form, or ''. */
+export function hostIn(text: string, start: number, end: number): string {
+  if (text.charCodeAt(start) === 91) return ipv6Text(text.slice(start + 1, end - 1)) ?? ''
+  return text.slice(start, end).toLowerCase()
 }
 
 /** Which part of a SIP URI is at fault. */
@@ -172,11 +216,11 @@ function readTelUri(text: string): Uri | string {
   if (!TEL_NUMBER.test(number)) return 'bad telephone number'
   const params = text.slice(end)
   if (!PARAMS_ONLY.test(params)) return 'bad parameter'
-  return areEscapesWhole(params) ? new Uri(text, 'tel', number, '', '', null, params, '') : 'bad escape'
+  return areEscapesWhole(params) ? new Uri(text, 'tel', end, end, end, null, text.length) : 'bad escape'
 }
 
 /** The port in [start, end): 1 to 65535, or -1. */
-function portIn(text: string, start: number, end: number): number {
+export function portIn(text: string, start: number, end: number): number {
   if (end <= start || end - start > 5) return -1
   let port = 0
   for (let i = start; i < end; i += 1) {
@@ -201,15 +245,13 @@ export function parseHostPort(text: string): HostPort | null {
 
 /** As `parseHostPort`, but says in words what is wrong. */
 export function readHostPort(text: string): HostPort | string {
-  const ipv6 = text.charCodeAt(0) === 91
-  const colon = ipv6 ? text.indexOf(':', Math.max(0, text.indexOf(']'))) : text.indexOf(':')
+  const colon = portColonIn(text, 0, text.length)
   const hostEnd = colon < 0 ? text.length : colon
-  const host = text.slice(0, hostEnd)
-  if (!HOST_ONLY.test(host)) return 'bad host'
+  if (!HOST_ONLY.test(text.slice(0, hostEnd))) return 'bad host'
   const port = colon < 0 ? null : portIn(text, colon + 1, text.length)
   if (port === -1) return 'bad port'
-  const bare = ipv6 ? ipv6Text(host.slice(1, -1)) : host.toLowerCase()
-  return bare === null ? 'bad IPv6 address' : { host: bare, port }
+  const host = hostIn(text, 0, hostEnd)
+  return host === '' ? 'bad IPv6 address' : { host, port }
 }
 
 /** How a host is written in SIP: IPv6 addresses in brackets. */

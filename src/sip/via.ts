@@ -2,35 +2,65 @@
 // Hot path: one pattern test decides, native searches cut.
 
 import { areGenericParams, BLANKS, GENERIC_PARAMS, HOST, isBlank, paramIn, skipBlank, TOKEN } from '#sip/_scan.ts'
-import { readHostPort } from '#sip/uri.ts'
+import { hostIn, portColonIn, portIn, readHostPort } from '#sip/uri.ts'
 
 /** The magic cookie of §8.1.1.7. */
 export const MAGIC_COOKIE = 'z9hG4bK'
 
+/** One Via element: its text and where its parts stand. */
 export class Via {
   /** The whole element as written. */
   readonly text: string
-  /** In upper case: UDP, TCP, TLS, WSS, or anything else. */
-  readonly transport: string
-  /** sent-by host in lower case without brackets, IPv6 in its canonical spelling. */
-  readonly host: string
   readonly port: number | null
-  readonly params: string
-  /** '' when absent (RFC 2543). */
-  readonly branch: string
+  readonly #transportStart: number
+  readonly #transportEnd: number
+  readonly #hostEnd: number
+  readonly #paramsStart: number
+  #host: string | null = null
+  #branch: string | null = null
 
-  constructor(text: string, transport: string, host: string, port: number | null, params: string) {
+  /** Positions in `text`; made by `readVia`. */
+  constructor(
+    text: string,
+    transportStart: number,
+    transportEnd: number,
+    hostEnd: number,
+    port: number | null,
+    paramsStart: number,
+  ) {
     this.text = text
-    this.transport = transport
-    this.host = host
     this.port = port
-    this.params = params
-    this.branch = params === '' ? '' : (paramIn(params, 'branch') ?? '')
+    this.#transportStart = transportStart
+    this.#transportEnd = transportEnd
+    this.#hostEnd = hostEnd
+    this.#paramsStart = paramsStart
+  }
+
+  /** In upper case: UDP, TCP, TLS, WSS, or anything else. */
+  get transport(): string {
+    return transportName(this.text.slice(this.#transportStart, this.#transportEnd))
+  }
+
+  /** sent-by host in lower case without brackets, IPv6 in its canonical spelling. */
+  get host(): string {
+    this.#host ??= hostIn(this.text, skipBlank(this.text, this.#transportEnd), this.#hostEnd)
+    return this.#host
+  }
+
+  /** ';name=value…' as written, or ''. */
+  get params(): string {
+    return this.text.slice(this.#paramsStart)
+  }
+
+  /** '' when absent (RFC 2543). */
+  get branch(): string {
+    this.#branch ??= this.param('branch') ?? ''
+    return this.#branch
   }
 
   /** The value of a parameter (name in lower case): null when absent, '' when it has none. */
   param(name: string): string | null {
-    return this.params === '' ? null : paramIn(this.params, name)
+    return this.#paramsStart === this.text.length ? null : paramIn(this.params, name)
   }
 
   /** Whether the branch was made by an RFC 3261 element: the cookie and something after it. */
@@ -40,7 +70,8 @@ export class Via {
 
   /** sent-by as one comparable text with the port made explicit (§18.1.2: 5060, or 5061 for TLS). */
   get sentBy(): string {
-    return `${this.host}:${this.port ?? (this.transport === 'TLS' || this.transport === 'WSS' ? 5061 : 5060)}`
+    const { transport } = this
+    return `${this.host}:${this.port ?? (transport === 'TLS' || transport === 'WSS' ? 5061 : 5060)}`
   }
 }
 
@@ -58,18 +89,28 @@ export function parseVia(text: string): Via | null {
 export function readVia(text: string): Via | string {
   if (!VIA.test(text)) return viaFault(text)
   const start = skipBlank(text, text.indexOf('/', text.indexOf('/') + 1) + 1)
-  let transportEnd = text.indexOf(' ', start)
-  if (transportEnd < 0 || isBlank(text.charCodeAt(transportEnd - 1)) || text.includes('\t')) {
-    transportEnd = start
-    while (!isBlank(text.charCodeAt(transportEnd))) transportEnd += 1
-  }
+  let transportEnd = start + 1
+  while (!isBlank(text.charCodeAt(transportEnd)) && transportEnd < text.length) transportEnd += 1
   const hostStart = skipBlank(text, transportEnd)
   const semicolon = text.indexOf(';', hostStart)
-  const end = semicolon < 0 ? text.length : semicolon
-  const hostPort = readHostPort(withoutBlanks(text.slice(hostStart, end)))
-  if (typeof hostPort === 'string') return hostPort
-  const transport = transportName(text.slice(start, transportEnd))
-  return new Via(text, transport, hostPort.host, hostPort.port, text.slice(end))
+  const paramsStart = semicolon < 0 ? text.length : semicolon
+  const colon = portColonIn(text, hostStart, paramsStart)
+  let end = paramsStart
+  let port: number | null = null
+  if (colon >= 0) {
+    port = portIn(text, skipBlank(text, colon + 1), endBefore(text, paramsStart))
+    if (port < 0) return 'bad port'
+    end = colon
+  }
+  const hostEnd = endBefore(text, end)
+  if (text.charCodeAt(hostStart) === 91 && hostIn(text, hostStart, hostEnd) === '') return 'bad IPv6 address'
+  return new Via(text, start, transportEnd, hostEnd, port, paramsStart)
+}
+
+/** `end`, less the white space before it. */
+function endBefore(text: string, end: number): number {
+  while (isBlank(text.charCodeAt(end - 1))) end -= 1
+  return end
 }
 
 function transportName(written: string): string {
@@ -79,16 +120,12 @@ function transportName(written: string): string {
   return written.toUpperCase()
 }
 
-function withoutBlanks(sentBy: string): string {
-  return sentBy.includes(' ') || sentBy.includes('\t') ? sentBy.replace(/[ \t]+/g, '') : sentBy
-}
-
 function viaFault(text: string): string {
   const protocol = PROTOCOL_START.exec(text)
   if (protocol === null) return 'bad protocol'
   const rest = text.slice(protocol[0].length)
   const semicolon = rest.indexOf(';')
-  const sentBy = withoutBlanks(semicolon < 0 ? rest : rest.slice(0, semicolon))
+  const sentBy = (semicolon < 0 ? rest : rest.slice(0, semicolon)).replace(/[ \t]+/g, '')
   if (sentBy === '') return 'no sent-by'
   const hostPort = readHostPort(sentBy)
   if (typeof hostPort === 'string') return hostPort
