@@ -113,6 +113,8 @@ export class CallRecord {
     readonly callId: string
     readonly caller: string
     readonly callee: string
+    readonly callerNumber: string | null
+    readonly calledNumber: string | null
     readonly invitedAt: number
     readonly answeredAt: number | null
     readonly ingressTrunkGroup: string | null
@@ -122,6 +124,8 @@ export class CallRecord {
       callId: this.callId,
       caller: this.#facts.callerName,
       callee: this.#callee,
+      callerNumber: this.#facts.caller.number,
+      calledNumber: this.#calledNumber,
       invitedAt: this.#invitedAt,
       answeredAt: this.#answeredAt,
       ingressTrunkGroup: this.#facts.ingressTrunkGroup,

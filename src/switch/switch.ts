@@ -1,0 +1,653 @@
+// The switch: composes border, access, routing and call over one SIP stack, and dispatches every new request (RFC 3261 §8.2).
+
+import { Authenticator } from '#access/authenticator.ts'
+import { KeepAlive } from '#access/keep-alive.ts'
+import { Location } from '#access/location.ts'
+import { Registrar } from '#access/registrar.ts'
+import { PeerAddresses } from '#border/peer-addresses.ts'
+import { forwardsLeft, isLoop, loopMark, type Refusal, screenInvite, screenRequest } from '#border/request-screen.ts'
+import { TrunkLoad } from '#border/trunk-load.ts'
+import { Call } from '#call/call.ts'
+import type { CallFacts, CallHost, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
+import { type CallerIdentity, peerIdentity, subscriberIdentity } from '#call/caller-identity.ts'
+import type { Counter } from '#core/counters.ts'
+import { FaultScope } from '#core/fault-scope.ts'
+import { endpointText, type TlsContext } from '#core/net.ts'
+import type { Ports } from '#core/ports.ts'
+import { END_TO_END_MEDIA } from '#media/media-port.ts'
+import type { Ingress } from '#routing/route.ts'
+import { accepts, type Peer, type Snapshot } from '#routing/snapshot.ts'
+import type { Flow, TransportName } from '#sip/flow.ts'
+import { HeaderId } from '#sip/header-id.ts'
+import { InviteServerTransaction } from '#sip/invite-server-transaction.ts'
+import { Locator } from '#sip/locator.ts'
+import type { Request } from '#sip/message.ts'
+import type { NameAddr } from '#sip/name-addr.ts'
+import { reasonPhrase } from '#sip/response-writer.ts'
+import type { ServerTransaction } from '#sip/server-transaction.ts'
+import { SESSION_METHODS } from '#sip/session.ts'
+import type { SipStack } from '#sip/stack.ts'
+import { type RequestUser, TransactionLayer } from '#sip/transaction-layer.ts'
+import { CallPlanner } from '#switch/call-planner.ts'
+import { CdrJournal, interruptedStop } from '#switch/cdr-journal.ts'
+import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
+import { SessionIndex } from '#switch/session-index.ts'
+
+/** Redirections at a time that one refusal line of the log stands for. */
+const MESSAGE_RELAYS_MAX = 10_000
+/** Seconds that a caller refused for load is asked to wait. */
+const RETRY_AFTER_S = 5
+
+const ALLOW = `${SESSION_METHODS}, REGISTER`
+const OPTIONS_LINES = `Allow: ${ALLOW}\r\nAccept: application/sdp\r\nSupported: timer, 100rel, path, outbound\r\n`
+
+/** Who runs the switch. */
+export interface SwitchObserver {
+  /** Every listener is bound: "udp:192.0.2.1:5060" … */
+  onReady(listening: readonly string[]): void
+  /** It cannot do its work; it has stopped. */
+  onFatal(reason: string): void
+  /** Draining, and the last call has ended. */
+  onDrained(): void
+}
+
+export interface SwitchOptions {
+  readonly nodeId: string
+  /** 0–35: written into every identifier that this process mints. */
+  readonly shard: number
+  readonly tls: TlsContext | null
+  /** This machine's numeric addresses, preferred first. */
+  readonly machineAddresses?: readonly string[]
+}
+
+export interface SwitchStatus {
+  readonly ready: boolean
+  readonly reason: string
+  readonly listening: readonly string[]
+  readonly calls: number
+  readonly registrations: number
+  readonly draining: boolean
+  readonly configVersion: string
+}
+
+export interface CallRow {
+  readonly callId: string
+  readonly state: string
+  readonly caller: string
+  readonly callee: string
+  readonly callerNumber: string | null
+  readonly calledNumber: string | null
+  readonly ingressTrunkGroup: string | null
+  readonly egressTrunkGroup: string | null
+  readonly invitedAt: number
+  readonly answeredAt: number | null
+}
+
+export interface RegistrationRow {
+  readonly aor: string
+  readonly contact: string
+  readonly transport: string
+  readonly source: string
+  readonly expiresAt: number
+  readonly userAgent: string
+}
+
+/** What is held right now, for audits: all zero at idle but for listeners and registrations. */
+export interface SwitchAudit {
+  readonly serverTransactions: number
+  readonly clientTransactions: number
+  readonly calls: number
+  readonly sessions: number
+  readonly relays: number
+  readonly trunkChannels: number
+}
+
+type State = 'starting' | 'running' | 'draining' | 'stopped'
+
+/** Who sends a request: a subscriber, or a peer of a trunk group. */
+type Sender =
+  | { readonly kind: 'subscriber'; readonly user: string; readonly caller: CallerIdentity; readonly name: string }
+  | { readonly kind: 'trunkGroup'; readonly peer: Peer; readonly caller: CallerIdentity; readonly name: string }
+
+export class Switch implements RequestUser, CallHost, RelayOwner {
+  readonly stack: SipStack
+  readonly sessions = new SessionIndex()
+  readonly media = END_TO_END_MEDIA
+  readonly #ports: Ports
+  readonly #observer: SwitchObserver
+  readonly #journal: CdrJournal
+  readonly #location: Location
+  readonly #authenticator: Authenticator
+  readonly #registrar: Registrar
+  readonly #keepAlive: KeepAlive
+  readonly #planner: CallPlanner
+  readonly #peerAddresses: PeerAddresses
+  readonly #trunks: TrunkLoad
+  readonly #calls = new Set<Call>()
+  readonly #relays = new Set<MessageRelay>()
+  readonly #callsStarted: Counter
+  readonly #callsAnswered: Counter
+  readonly #faults: Counter
+  readonly #refusals = new Map<string, Counter>()
+  #snapshot: Snapshot
+  #state: State = 'starting'
+  #reason = 'starting'
+  #second = 0
+  #startedInSecond = 0
+
+  /** Throws when the data folder can be neither read nor written: the process cannot do its work then. */
+  constructor(ports: Ports, snapshot: Snapshot, options: SwitchOptions, observer: SwitchObserver) {
+    this.#ports = ports
+    this.#snapshot = snapshot
+    this.#observer = observer
+    const { settings } = snapshot
+    const faults = new FaultScope()
+    const transportSettings = {
+      listen: settings.listen.filter(isSpoken),
+      advertise: settings.sip.advertise,
+      machineAddresses: options.machineAddresses ?? [],
+      udpSizeMax: settings.sip.udpSizeMax,
+      tls: options.tls,
+      limits: {
+        connectionsMax: settings.limits.connectionsMax,
+        connectionsPerAddressMax: settings.limits.connectionsPerAddressMax,
+      },
+    }
+    const shard = options.shard.toString(36)
+    const layer = new TransactionLayer(ports, transportSettings, faults, shard, this)
+    const families = new Set<4 | 6>(settings.listen.map((listen) => (listen.host.includes(':') ? 6 : 4)))
+    const transports = new Set(transportSettings.listen.map((listen) => listen.transport))
+    const locator = new Locator(ports, { transports: [...transports], families: [...families] })
+    this.stack = { clock: ports.clock, random: ports.random, faults, layer, locator }
+    this.#journal = new CdrJournal(ports, {
+      nodeId: options.nodeId,
+      recordsPerFileMax: settings.cdr.fileRecordsMax,
+    })
+    for (const call of this.#journal.interrupted) this.#journal.append(interruptedStop(call))
+    this.#location = new Location(ports)
+    this.#authenticator = new Authenticator(
+      ports,
+      { find: (user) => this.#credentialsOf(user) },
+      this.#authenticatorSettings(),
+    )
+    this.#registrar = new Registrar(ports, this.#location, this.#authenticator, this.#registrarSettings())
+    this.#keepAlive = new KeepAlive(ports, this.#location, layer.transport, this.#keepAliveSettings())
+    this.#planner = new CallPlanner(this.#location, layer.transport)
+    this.#peerAddresses = new PeerAddresses(ports)
+    this.#trunks = new TrunkLoad(ports.clock)
+    const { counters } = ports
+    this.#callsStarted = counters.counter('carillon_calls_total', 'Calls admitted.')
+    this.#callsAnswered = counters.counter('carillon_calls_answered_total', 'Calls answered.')
+    this.#faults = counters.counter('carillon_faults_total', 'Broken invariants; each ended one call.')
+    counters.gauge('carillon_calls', 'Calls up or being set up.', () => this.#calls.size)
+    counters.gauge('carillon_sessions', 'Dialogs held.', () => this.sessions.size)
+  }
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  start(): void {
+    this.stack.layer.transport.start()
+  }
+
+  onListening(): void {
+    this.#state = 'running'
+    this.#reason = ''
+    this.#watchPeers()
+    this.#observer.onReady(this.#listening())
+  }
+
+  onListenFailed(reason: string): void {
+    this.#reason = `cannot listen: ${reason}`
+    this.stop()
+    this.#observer.onFatal(this.#reason)
+  }
+
+  /** Takes a new configuration as a whole. Listening addresses change with the next start only. */
+  replaceSnapshot(snapshot: Snapshot): void {
+    this.#snapshot = snapshot
+    this.#authenticator.replaceSettings(this.#authenticatorSettings())
+    this.#registrar.replaceSettings(this.#registrarSettings())
+    this.#keepAlive.replaceSettings(this.#keepAliveSettings())
+    this.#watchPeers()
+  }
+
+  replaceTls(tls: TlsContext): void {
+    this.stack.layer.transport.replaceTls(tls)
+  }
+
+  /** Refuses new calls; {@link SwitchObserver.onDrained} when the last one has ended. */
+  drain(): void {
+    if (this.#state !== 'running') return
+    this.#state = 'draining'
+    this.#reason = 'draining'
+    this.#checkDrained()
+  }
+
+  /** Ends every call at once and closes what is open. */
+  stop(): void {
+    if (this.#state === 'stopped') return
+    this.#state = 'stopped'
+    for (const call of [...this.#calls]) call.terminate('NODE_STOPPED')
+    this.#keepAlive.stop()
+    this.#peerAddresses.stop()
+    this.stack.locator.stop()
+    this.stack.layer.transport.stop()
+    this.#location.close()
+    this.#journal.close()
+  }
+
+  status(): SwitchStatus {
+    return {
+      ready: this.#state === 'running',
+      reason: this.#reason,
+      listening: this.#listening(),
+      calls: this.#calls.size,
+      registrations: this.#location.count,
+      draining: this.#state === 'draining',
+      configVersion: this.#snapshot.version,
+    }
+  }
+
+  audit(): SwitchAudit {
+    return {
+      ...this.stack.layer.audit(),
+      calls: this.#calls.size,
+      sessions: this.sessions.size,
+      relays: this.#relays.size,
+      trunkChannels: this.#trunks.total,
+    }
+  }
+
+  /** The calls that are up or being set up, oldest first. */
+  calls(limit = 1_000): CallRow[] {
+    const rows: CallRow[] = []
+    for (const call of this.#calls) {
+      if (rows.length >= limit) break
+      rows.push({ ...call.record.row, state: call.state })
+    }
+    return rows
+  }
+
+  registrations(limit: number): RegistrationRow[] {
+    const rows: RegistrationRow[] = []
+    for (const aor of this.#location.aors()) {
+      for (const binding of this.#location.bindings(aor)) {
+        if (rows.length >= limit) return rows
+        const { contact, transport, remote, expiresAtMs, userAgent } = binding
+        rows.push({ aor, contact, transport, source: endpointText(remote), expiresAt: expiresAtMs, userAgent })
+      }
+    }
+    return rows
+  }
+
+  // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onRequest(transaction: ServerTransaction): void {
+    const { request } = transaction
+    if (this.#state === 'stopped') {
+      transaction.respond(503)
+      return
+    }
+    if (request.to.tag !== null) {
+      this.#onDialogRequest(transaction)
+      return
+    }
+    const refusal = screenRequest(request)
+    if (refusal !== null) {
+      this.#refuse(transaction, refusal)
+      return
+    }
+    switch (request.method) {
+      case 'INVITE':
+        if (transaction instanceof InviteServerTransaction) this.#onInvite(transaction)
+        return
+      case 'REGISTER':
+        this.#registrar.onRequest(transaction)
+        return
+      case 'OPTIONS':
+        this.#onOptions(transaction)
+        return
+      case 'MESSAGE':
+        this.#onMessage(transaction)
+        return
+      case 'BYE':
+      case 'PRACK':
+      case 'UPDATE':
+      case 'INFO':
+        transaction.respond(481)
+        return
+      case 'SUBSCRIBE':
+        transaction.respond(489, undefined, `Allow: ${ALLOW}\r\n`)
+        return
+      case 'REFER':
+      case 'NOTIFY':
+      case 'PUBLISH':
+        transaction.respond(405, undefined, `Allow: ${ALLOW}\r\n`)
+        return
+      default:
+        transaction.respond(501, undefined, `Allow: ${ALLOW}\r\n`)
+    }
+  }
+
+  onAck(request: Request, _flow: Flow): void {
+    this.sessions.find(request)?.receiveAck(request)
+  }
+
+  onFault(error: unknown): void {
+    this.#faults.add()
+    this.#logFault(error)
+    throw error
+  }
+
+  /** A timer's owner threw: its call ends, or the error is given back to the process. */
+  onTimerFault(error: unknown): void {
+    this.#faults.add()
+    this.#logFault(error)
+    if (!this.stack.faults.report(error)) throw error
+  }
+
+  #onDialogRequest(transaction: ServerTransaction): void {
+    const session = this.sessions.find(transaction.request)
+    if (session === null) {
+      transaction.respond(481) // §12.2.2.
+      return
+    }
+    session.receive(transaction)
+  }
+
+  #onOptions(transaction: ServerTransaction): void {
+    const { uri } = transaction.request
+    if (uri.scheme !== 'tel' && !this.#snapshot.isOwnHost(uri.host)) {
+      if (forwardsLeft(transaction.request) === null) transaction.respond(483)
+      else transaction.respond(404)
+      return
+    }
+    transaction.respond(200, 'OK', OPTIONS_LINES)
+  }
+
+  // ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onInvite(transaction: InviteServerTransaction): void {
+    const { request } = transaction
+    const maxForwards = forwardsLeft(request)
+    const mark = loopMark(request)
+    const refusal =
+      this.#screenLoad() ??
+      (maxForwards === null ? { status: 483, code: 'SIP_MAX_FORWARDS', headers: '' } : null) ??
+      (isLoop(request, mark) ? { status: 482, code: 'SIP_LOOP', headers: '' } : null) ??
+      screenInvite(request) ??
+      screenReplaces(request)
+    if (refusal !== null) {
+      this.#refuse(transaction, refusal)
+      return
+    }
+    const sender = this.#identify(transaction, request)
+    if (sender === null) return
+    const snapshot = this.#snapshot
+    const facts = this.#callFacts(snapshot, sender, mark, maxForwards ?? 0)
+    if (sender.kind === 'trunkGroup' && !this.#seizeIngress(sender.peer.trunkGroup)) {
+      this.#refuse(transaction, overload('TRUNK_CHANNELS_MAX'))
+      return
+    }
+    const call = new Call(this, facts, transaction)
+    this.#calls.add(call)
+    this.#callsStarted.add()
+    const ingress = ingressOf(sender)
+    const plan = this.#planner.plan(request.uri, ingress, sender.caller.number, snapshot)
+    if ('stages' in plan) call.start(plan)
+    else call.refuse(plan)
+  }
+
+  /** Whether there is room for one more call. */
+  #screenLoad(): Refusal | null {
+    const { limits } = this.#snapshot.settings
+    if (this.#state === 'draining') return overload('NODE_DRAINING')
+    if (this.#calls.size >= limits.callsMax) return overload('CALLS_MAX')
+    if (!this.#journal.accepting) return overload('CDR_STORE_FAILING')
+    const second = Math.floor(this.stack.clock.now() / 1_000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#startedInSecond = 0
+    }
+    if (this.#startedInSecond >= limits.callsPerSecondMax) return overload('CALLS_PER_SECOND_MAX')
+    this.#startedInSecond += 1
+    return null
+  }
+
+  /** Who sends this: a configured peer by its address, or a subscriber by digest. Null: it has been answered. */
+  #identify(transaction: ServerTransaction, request: Request): Sender | null {
+    const { flow } = transaction
+    const peer = this.#ingressPeer(flow)
+    if (peer !== null) {
+      const caller = peerIdentity(request)
+      const name = caller.user === '' ? peer.text : `sip:${caller.user}@${peer.text}`
+      return { kind: 'trunkGroup', peer, caller, name }
+    }
+    const outcome = this.#authenticator.authenticate(request, flow.remote, 'proxy')
+    if (!outcome.ok) {
+      this.#countRefusal(outcome.code)
+      transaction.respond(outcome.status, outcome.reason, outcome.headers)
+      return null
+    }
+    const subscriber = this.#snapshot.subscriberByUser(outcome.user)
+    if (subscriber === null) {
+      transaction.respond(403)
+      return null
+    }
+    const name = `sip:${subscriber.user}@${this.#snapshot.settings.domain}`
+    return { kind: 'subscriber', user: subscriber.user, caller: subscriberIdentity(request, subscriber), name }
+  }
+
+  #ingressPeer(flow: Flow): Peer | null {
+    const { remote, transport } = flow
+    const peer = this.#snapshot.ingressPeer(transport, remote.host, remote.port)
+    if (peer !== null || this.#snapshot.hostNamePeers.length === 0) return peer
+    const names = this.#peerAddresses.namesOf(remote.host)
+    if (names.length === 0) return null
+    return (
+      this.#snapshot.hostNamePeers.find(
+        (candidate) => names.includes(candidate.host) && accepts(candidate, transport, remote.port),
+      ) ?? null
+    )
+  }
+
+  #callFacts(snapshot: Snapshot, sender: Sender, mark: string, maxForwards: number): CallFacts {
+    const { settings } = snapshot
+    return {
+      caller: sender.caller,
+      callerName: sender.name,
+      ingressTrunkGroup: sender.kind === 'trunkGroup' ? sender.peer.trunkGroup : null,
+      pinCaller: sender.kind === 'subscriber',
+      configVersion: snapshot.version,
+      domain: settings.domain,
+      userAgent: settings.sip.userAgent,
+      sessionTimer: settings.sip,
+      durationMaxMs: settings.call.durationMaxS * 1_000,
+      intermediateMs: settings.cdr.intermediateS * 1_000,
+      redirects: settings.call.redirects,
+      redirectsMax: settings.call.redirectsMax,
+      loopMark: mark,
+      maxForwards,
+    }
+  }
+
+  seizeTrunk(name: string): boolean {
+    const group = this.#snapshot.trunkGroup(name)
+    return group !== null && this.#trunks.seize(group)
+  }
+
+  releaseTrunk(name: string): void {
+    this.#trunks.release(name)
+  }
+
+  #seizeIngress(name: string): boolean {
+    return this.seizeTrunk(name)
+  }
+
+  /** §8.1.3.4: the first contact of a 3xx that is one of our own users or numbers. */
+  planRedirect(call: { readonly facts: CallFacts }, contacts: readonly NameAddr[]): CallPlan | null {
+    const { ingressTrunkGroup, caller } = call.facts
+    const ingress: Ingress =
+      ingressTrunkGroup === null
+        ? { kind: 'subscriber', user: caller.user }
+        : { kind: 'trunkGroup', name: ingressTrunkGroup }
+    const ordered = contacts.toSorted((a, b) => qOf(b) - qOf(a))
+    for (const contact of ordered) {
+      const { uri } = contact
+      if (!uri.isSip && uri.scheme !== 'tel') continue
+      const plan = this.#planner.plan(uri, ingress, caller.number, this.#snapshot)
+      if ('stages' in plan) return plan
+    }
+    return null
+  }
+
+  writeRecord(facts: CdrFacts): void {
+    if (facts.type === 'START') this.#callsAnswered.add()
+    this.#journal.append(facts)
+  }
+
+  onCallEnded(call: unknown, summary: CallSummary): void {
+    if (!(call instanceof Call)) return
+    this.#calls.delete(call)
+    const { ingressTrunkGroup } = call.facts
+    if (ingressTrunkGroup !== null) this.#trunks.release(ingressTrunkGroup)
+    const { callId, caller, callee, status, releaseCode, releaseParty, durationMs, answered } = summary
+    this.#ports.log.event('info', 'CALL_ENDED', {
+      callId,
+      caller,
+      callee,
+      status,
+      releaseCode,
+      releaseParty,
+      durationMs,
+      answered,
+    })
+    this.#checkDrained()
+  }
+
+  wallMs(): number {
+    return this.stack.clock.wallMs()
+  }
+
+  // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onMessage(transaction: ServerTransaction): void {
+    const { request } = transaction
+    const maxForwards = forwardsLeft(request)
+    if (maxForwards === null) {
+      this.#refuse(transaction, { status: 483, code: 'SIP_MAX_FORWARDS', headers: '' })
+      return
+    }
+    if (this.#relays.size >= MESSAGE_RELAYS_MAX || this.#state === 'draining') {
+      this.#refuse(transaction, overload('RELAYS_MAX'))
+      return
+    }
+    const sender = this.#identify(transaction, request)
+    if (sender === null) return
+    const plan: CallPlan | CallRefusal = this.#planner.plan(
+      request.uri,
+      ingressOf(sender),
+      sender.caller.number,
+      this.#snapshot,
+    )
+    if (!('stages' in plan)) {
+      this.#countRefusal(plan.code)
+      transaction.respond(plan.status, plan.reason, plan.headers)
+      return
+    }
+    const { domain } = this.#snapshot.settings
+    const relay = new MessageRelay(this.stack, this, transaction, plan, sender.caller, domain, maxForwards)
+    this.#relays.add(relay)
+    relay.start()
+  }
+
+  onRelayDone(relay: MessageRelay): void {
+    this.#relays.delete(relay)
+  }
+
+  // ── Pieces ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #refuse(transaction: ServerTransaction, refusal: Refusal): void {
+    this.#countRefusal(refusal.code)
+    transaction.respond(refusal.status, reasonPhrase(refusal.status), refusal.headers)
+  }
+
+  #countRefusal(code: string): void {
+    let counter = this.#refusals.get(code)
+    if (counter === undefined) {
+      counter = this.#ports.counters.counter(
+        `carillon_requests_refused_total{code="${code}"}`,
+        'Requests refused before they became a call, by code.',
+      )
+      this.#refusals.set(code, counter)
+    }
+    counter.add()
+  }
+
+  #credentialsOf(user: string): { ha1Md5: string; ha1Sha256: string } | null {
+    const subscriber = this.#snapshot.subscriberByUser(user)
+    return subscriber === null ? null : { ha1Md5: subscriber.ha1 ?? '', ha1Sha256: subscriber.ha1Sha256 ?? '' }
+  }
+
+  #authenticatorSettings(): ConstructorParameters<typeof Authenticator>[2] {
+    const { access, domain } = this.#snapshot.settings
+    return { ...access, realm: domain }
+  }
+
+  #registrarSettings(): ConstructorParameters<typeof Registrar>[3] {
+    const { access, limits } = this.#snapshot.settings
+    const snapshot = this.#snapshot
+    return {
+      ...access,
+      domain: snapshot.settings.domain,
+      bindingsMax: limits.bindingsMax,
+      isOwnHost: (host: string) => snapshot.isOwnHost(host),
+    }
+  }
+
+  #keepAliveSettings(): ConstructorParameters<typeof KeepAlive>[3] {
+    return { keepAliveS: this.#snapshot.settings.access.keepAliveS, domain: this.#snapshot.settings.domain }
+  }
+
+  #watchPeers(): void {
+    this.#peerAddresses.watch(this.#snapshot.hostNamePeers.map((peer) => peer.host))
+  }
+
+  #listening(): string[] {
+    return this.stack.layer.transport.listening.map(({ transport, local }) => `${transport}:${endpointText(local)}`)
+  }
+
+  #checkDrained(): void {
+    if (this.#state === 'draining' && this.#calls.size === 0) this.#observer.onDrained()
+  }
+
+  #logFault(error: unknown): void {
+    const fault = error instanceof Error ? error : new Error(String(error))
+    this.#ports.log.event('error', 'INTERNAL', { message: fault.message, stack: fault.stack ?? '' })
+  }
+}
+
+/** Web sockets are not spoken here; the loader of the configuration refuses them. */
+function isSpoken<T extends { readonly transport: string }>(listen: T): listen is T & { transport: TransportName } {
+  return listen.transport === 'udp' || listen.transport === 'tcp' || listen.transport === 'tls'
+}
+
+function overload(code: string): Refusal {
+  return { status: 503, code, headers: `Retry-After: ${RETRY_AFTER_S}\r\n` }
+}
+
+/** RFC 3891 §3: taking over a dialog is not offered; without a match the answer is 481. */
+function screenReplaces(request: Request): Refusal | null {
+  return request.has(HeaderId.replaces) ? { status: 481, code: 'SIP_REPLACES', headers: '' } : null
+}
+
+function ingressOf(sender: Sender): Ingress {
+  return sender.kind === 'subscriber'
+    ? { kind: 'subscriber', user: sender.user }
+    : { kind: 'trunkGroup', name: sender.peer.trunkGroup }
+}
+
+function qOf(contact: NameAddr): number {
+  const q = Number(contact.param('q') ?? '1')
+  return Number.isFinite(q) ? q : 0
+}
