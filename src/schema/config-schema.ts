@@ -101,7 +101,12 @@ export const AccessSection = section(
       86_400,
     ),
     expiresMaxS: count('Longest registration that is granted, in seconds.', 3600, 60, 604_800),
-    expiresDefaultS: count('Registration granted when the phone names no time, in seconds.', 3600, 60, 604_800),
+    expiresDefaultS: count(
+      'Registration granted when the phone names no time, in seconds; brought within the two bounds above.',
+      3600,
+      60,
+      604_800,
+    ),
     contactsMax: count('Contacts that one address of record may have at a time.', 10, 1, 100),
     nonceLifetimeS: count('How long a digest nonce is accepted, in seconds (RFC 7616 §3.3).', 300, 10, 86_400),
     algorithms: Type.Array(Type.Enum(['SHA-256', 'MD5']), {

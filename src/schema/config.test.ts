@@ -64,6 +64,12 @@ test('a domain alone is a configuration: everything else has a default', () => {
   assert.deepEqual(load('domain: example.net\nsip:\naccess: ~\n'), config)
 })
 
+test('the domain is canonical, and the default registration lies within its bounds', () => {
+  assert.equal(load('domain: Example.NET.\n').domain, 'example.net')
+  assert.equal(load('domain: "2001:DB8::0:1"\n').domain, '[2001:db8::1]')
+  assert.equal(load('domain: 192.0.2.1\naccess: {expiresMaxS: 600}\n').access.expiresDefaultS, 600)
+})
+
 test('a loaded configuration passes the compiled schema', () => {
   const { subscribers, ...rest } = load(DESIGN_EXAMPLE)
   assert.equal(subscribers.length, 1)
@@ -202,7 +208,7 @@ const CASES: readonly (readonly [string, string, readonly string[]])[] = [
   ],
   ['a certificate without its key', 'sip: {tls: {certificate: a.pem}}', ['2:13 CONFIG_CONFLICT']],
   ['a key without its certificate', 'sip: {tls: {key: a.pem}}', ['2:13 CONFIG_CONFLICT']],
-  ['a least above the most', 'access: {expiresMinS: 3000, expiresDefaultS: 2000}', ['2:23 CONFIG_CONFLICT']],
+  ['a least above the most', 'access: {expiresMinS: 3000, expiresMaxS: 2000}', ['2:23 CONFIG_CONFLICT']],
   ['a session timer below its least', 'sip: {minSeS: 200, sessionExpiresS: 100}', ['2:15 CONFIG_CONFLICT']],
   ['a WebSocket listener', 'sip:\n  listen: ["wss:0.0.0.0:8443"]', ['3:12 CONFIG_UNSUPPORTED']],
   ['a database server', 'manager: {database: "postgres://u:secret@db/x"}', ['2:21 CONFIG_UNSUPPORTED']],

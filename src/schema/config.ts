@@ -1,7 +1,8 @@
 // Loads the configuration file: YAML against the schema, then what only the whole can show; passwords become HA1 values.
 
 import { createHash } from 'node:crypto'
-import { parsePeerAddress } from '#schema/address.ts'
+import { present } from '#core/assert.ts'
+import { parseHost, parsePeerAddress } from '#schema/address.ts'
 import type { ConfigProblem } from '#schema/config-problem.ts'
 import { ConfigFile } from '#schema/config-schema.ts'
 import type { DeepReadonly } from '#schema/deep-readonly.ts'
@@ -53,8 +54,21 @@ export function loadConfig(text: string, file: string): ConfigResult {
     return { ok: false, problems: reader.problems.sort((a, b) => a.line - b.line || a.column - b.column) }
   }
   const checked = value as ConfigFile
-  const domain = checked.domain.toLowerCase()
-  return { ok: true, config: { ...checked, domain, subscribers: checked.subscribers.map((s) => digested(s, domain)) } }
+  const { expiresMinS, expiresMaxS, expiresDefaultS } = checked.access
+  const domain = domainText(checked.domain)
+  const config: Config = {
+    ...checked,
+    domain,
+    access: { ...checked.access, expiresDefaultS: Math.min(Math.max(expiresDefaultS, expiresMinS), expiresMaxS) },
+    subscribers: checked.subscribers.map((entry) => digested(entry, domain)),
+  }
+  return { ok: true, config }
+}
+
+/** The domain as it stands in addresses of record and in the realm: canonical, IPv6 in brackets. */
+function domainText(text: string): string {
+  const host = present(parseHost(text), 'the domain was checked')
+  return host.numeric === 6 ? `[${host.text}]` : host.text
 }
 
 /** HA1 values of RFC 7616 §3.4.2. The clear password is referred to by nobody after this. */
@@ -110,8 +124,7 @@ function checkBounds(file: Loose<ConfigFile>, reader: YamlReader): void {
     reader.report([section, low], 'CONFIG_CONFLICT', message)
   }
   ordered('sip', 'minSeS', 'sessionExpiresS')
-  ordered('access', 'expiresMinS', 'expiresDefaultS')
-  ordered('access', 'expiresDefaultS', 'expiresMaxS')
+  ordered('access', 'expiresMinS', 'expiresMaxS')
   ordered('access', 'backOffMinS', 'backOffMaxS')
   const algorithms = file.access?.algorithms ?? []
   if (algorithms.length === 2 && algorithms[0] !== undefined && algorithms[0] === algorithms[1]) {
