@@ -22,8 +22,8 @@ export function explainText(decision: Decision): string {
 function resultText(decision: Decision): string {
   switch (decision.outcome) {
     case 'subscriber': {
-      const { name } = decision.subscriber
-      return `the telephones of subscriber ${decision.user}${name === null ? '' : ` (${name})`} ring: ${decision.aor}`
+      const { name, user } = decision
+      return `the telephones of subscriber ${user}${name === null ? '' : ` (${name})`} ring: ${decision.aor}`
     }
     case 'trunk': {
       const groups = [...new Set(decision.targets.map((target) => target.trunkGroup.name))]

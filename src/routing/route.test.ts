@@ -178,6 +178,7 @@ test('the explanation names each candidate and why it was kept or left', () => {
   assert.deepEqual(
     steps.map((step) => step.code),
     [
+      'ROUTE_CALLER',
       'ROUTE_OWN_HOST',
       'ROUTE_NO_SUCH_USER',
       'ROUTE_NUMBER',
@@ -188,7 +189,7 @@ test('the explanation names each candidate and why it was kept or left', () => {
       'ROUTE_PEER_CHOSEN',
     ],
   )
-  assert.equal(steps[5]?.fields['prefix'], '+44')
+  assert.equal(steps[6]?.fields['prefix'], '+44')
 })
 
 test('the explanation reads as text', () => {
@@ -197,17 +198,22 @@ test('the explanation reads as text', () => {
     `Result: +4416 goes out over trunk group west
 
 How it was found:
-  1. "example.net" is ours.                                                [ROUTE_OWN_HOST]
-  2. No subscriber has the user name "+4416".                              [ROUTE_NO_SUCH_USER]
-  3. The called number is +4416.                                           [ROUTE_NUMBER]
-  4. No subscriber has the number +4416.                                   [ROUTE_NO_SUCH_NUMBER]
-  5. The longest prefix that begins +4416 is +44; it leads to east, west.  [ROUTE_PREFIX_LONGEST]
-  6. Trunk group east is skipped: the call came from it.                   [ROUTE_GROUP_IS_INGRESS]
-  7. Trunk group west may take the call.                                   [ROUTE_GROUP_CHOSEN]
-  8. Peer tls:west.example.com is number 1 in the order of trial.          [ROUTE_PEER_CHOSEN]
+  1. The call comes from trunk group east.                                 [ROUTE_CALLER]
+  2. "example.net" is ours.                                                [ROUTE_OWN_HOST]
+  3. No subscriber has the user name "+4416".                              [ROUTE_NO_SUCH_USER]
+  4. The called number is +4416.                                           [ROUTE_NUMBER]
+  5. No subscriber has the number +4416.                                   [ROUTE_NO_SUCH_NUMBER]
+  6. The longest prefix that begins +4416 is +44; it leads to east, west.  [ROUTE_PREFIX_LONGEST]
+  7. Trunk group east is skipped: the call came from it.                   [ROUTE_GROUP_IS_INGRESS]
+  8. Trunk group west may take the call.                                   [ROUTE_GROUP_CHOSEN]
+  9. Peer tls:west.example.com is number 1 in the order of trial.          [ROUTE_PEER_CHOSEN]
 
 Peers, in the order of trial:
   1. +4416 to tls:west.example.com of trunk group west
 `,
   )
+})
+
+test('a decision holds no secret', () => {
+  assert.ok(!/[0-9a-f]{32}/.test(JSON.stringify(route(attempt('sip:1001@example.net'), SNAPSHOT, true))))
 })

@@ -55,6 +55,7 @@ export type RouteRejectCode =
 
 export type RouteStepCode =
   | RouteRejectCode
+  | 'ROUTE_CALLER'
   | 'ROUTE_OWN_HOST'
   | 'ROUTE_NUMBER'
   | 'ROUTE_NOT_A_NUMBER'
@@ -76,7 +77,8 @@ export interface SubscriberDecision {
   readonly user: string
   /** Address of record: `sip:user@domain`, the user unescaped. */
   readonly aor: string
-  readonly subscriber: Subscriber
+  /** The subscriber's name, for people; nothing else of the subscriber, so that a decision can be shown as it is. */
+  readonly name: string | null
   readonly calledNumber: string | null
   readonly steps: readonly Step[]
 }
@@ -119,7 +121,7 @@ const REJECTS: Readonly<Record<RouteRejectCode, { status: number; reason: string
  */
 export function route(attempt: Attempt, snapshot: Snapshot, explain = false): Decision {
   const { scheme, user, host } = attempt.requestUri
-  const steps: Step[] | null = explain ? [] : null
+  const steps: Step[] | null = explain ? [callerStep(attempt)] : null
   if (scheme !== 'tel') {
     if (!snapshot.isOwnHost(host)) {
       if (steps !== null)
@@ -177,13 +179,13 @@ export function route(attempt: Attempt, snapshot: Snapshot, explain = false): De
 }
 
 function toSubscriber(
-  subscriber: Subscriber,
+  { user, name }: Subscriber,
   calledNumber: string | null,
   snapshot: Snapshot,
   steps: Step[] | null,
 ): Decision {
-  const aor = `sip:${subscriber.user}@${snapshot.settings.domain}`
-  return { outcome: 'subscriber', user: subscriber.user, aor, subscriber, calledNumber, steps: steps ?? NO_STEPS }
+  const aor = `sip:${user}@${snapshot.settings.domain}`
+  return { outcome: 'subscriber', user, aor, name, calledNumber, steps: steps ?? NO_STEPS }
 }
 
 function toTrunks(
@@ -270,6 +272,21 @@ function explainPrefixes(steps: Step[], snapshot: Snapshot, calledNumber: string
       })
     }
   }
+}
+
+function callerStep({ ingress, callerNumber }: Attempt): Step {
+  const number = callerNumber === null ? '' : `, number ${callerNumber}`
+  return ingress.kind === 'subscriber'
+    ? {
+        code: 'ROUTE_CALLER',
+        text: `The caller is subscriber ${quoted(ingress.user)}${number}.`,
+        fields: { user: ingress.user, callerNumber },
+      }
+    : {
+        code: 'ROUTE_CALLER',
+        text: `The call comes from trunk group ${ingress.name}${number}.`,
+        fields: { trunkGroup: ingress.name, callerNumber },
+      }
 }
 
 function add(steps: Step[], code: RouteStepCode, text: string, fields: Fields): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import { loadConfig } from '#schema/config.ts'
 import { configProblemText } from '#schema/config-problem.ts'
@@ -310,4 +311,56 @@ test('every format that the schema names exists', () => {
     if (schema.items !== undefined) walk(schema.items)
   }
   walk(ConfigFile as unknown as SchemaNode)
+})
+
+test('whatever a file contains, loading it answers with a configuration or with problems in its order', () => {
+  const bits = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ':',
+    ' ',
+    '\n',
+    '- ',
+    '&a',
+    '*a',
+    '!t',
+    '|',
+    '>',
+    '"',
+    "'",
+    '#',
+    '? ',
+    '%',
+    '\t',
+    '~',
+    '---',
+    'sip:',
+    '\0',
+    '\uE000',
+  ]
+  const edits = fc.array(
+    fc.tuple(fc.nat(DESIGN_EXAMPLE.length), fc.nat(12), fc.oneof(fc.constantFrom(...bits), fc.string())),
+    {
+      maxLength: 4,
+    },
+  )
+  fc.assert(
+    fc.property(edits, (all) => {
+      let text = DESIGN_EXAMPLE
+      for (const [at, cut, bit] of all) text = text.slice(0, at) + bit + text.slice(at + cut)
+      const result = loadConfig(text, 'c.yaml')
+      if (result.ok) return
+      const lines = text.split('\n')
+      let last = { line: 1, column: 0 }
+      assert.ok(result.problems.length > 0)
+      for (const { line, column } of result.problems) {
+        assert.ok(line > last.line || (line === last.line && column >= last.column))
+        assert.ok(column >= 1 && column <= (lines[line - 1] ?? '').length + 1, `${line}:${column}`)
+        last = { line, column }
+      }
+    }),
+    { numRuns: 1000 },
+  )
 })
