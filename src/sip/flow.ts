@@ -55,12 +55,6 @@ export abstract class Flow {
 
   abstract unwatch(watcher: FlowWatcher): void
 
-  /**
-   * Sends a double CRLF, which keeps NAT bindings and firewalls open and shows a dead connection (RFC 5626 §3.5.1).
-   * `demandsPong`: a connection whose far side does not answer within ten seconds is closed (§4.4.1).
-   */
-  keepAlive(_demandsPong: boolean): void {}
-
   /** The flow on which a response to `request`, which came on this one, leaves: `SipTransport.flowForResponse`. */
   forResponse(_request: Request): Flow {
     return this

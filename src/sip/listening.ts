@@ -2,6 +2,7 @@
 
 import type { Endpoint } from '#core/net.ts'
 import type { TransportName } from '#sip/flow.ts'
+import { commonLabels, isLoopback, isUnspecified } from '#sip/own-addresses.ts'
 
 /** A listener that broke after it was bound is opened again after this time. */
 export const REOPEN_AFTER_MS = 1_000
@@ -12,8 +13,6 @@ export interface Listening {
   /** The address asked for; with the real port once bound. */
   readonly local: Endpoint
   readonly bound: boolean
-  start(): void
-  stop(): void
 }
 
 /** Who is told of a listener's states. */
@@ -22,4 +21,32 @@ export interface ListenerWatcher {
   onBound(listener: Listening): void
   /** Could not be bound at the start. */
   onBindFailed(listener: Listening, reason: string): void
+}
+
+/**
+ * The bound listener of `transport` from which `remote` is best reached: of its family; on an address near to it before one
+ * on all addresses before any other; never on loopback for what is elsewhere. The first of equals; null when there is none.
+ */
+export function bestListener<L extends Listening>(
+  listeners: readonly L[],
+  transport: TransportName,
+  remote: Endpoint,
+): L | null {
+  let best: L | null = null
+  let bestRank = Number.NEGATIVE_INFINITY
+  for (const listener of listeners) {
+    if (!listener.bound || listener.transport !== transport || listener.local.family !== remote.family) continue
+    const rank = rankOf(listener.local.host, remote.host)
+    if (rank > bestRank) {
+      best = listener
+      bestRank = rank
+    }
+  }
+  return best
+}
+
+function rankOf(local: string, remote: string): number {
+  if (isUnspecified(local)) return 0.5
+  if (isLoopback(local) !== isLoopback(remote)) return isLoopback(local) ? Number.NEGATIVE_INFINITY : 0
+  return commonLabels(local, remote)
 }

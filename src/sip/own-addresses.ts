@@ -78,11 +78,13 @@ export function familyOf(host: string): 4 | 6 | 0 {
   return /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host) ? 4 : 0
 }
 
-function isUnspecified(host: string): boolean {
+/** Whether `host` stands for all addresses of the machine. */
+export function isUnspecified(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 
-function isLoopback(host: string): boolean {
+/** Whether `host` is the machine itself. */
+export function isLoopback(host: string): boolean {
   return host.startsWith('127.') || host === '::1'
 }
 
@@ -91,7 +93,7 @@ function loopback(family: 4 | 6): string {
 }
 
 /** Octets of IPv4, groups of IPv6, that both begin with. */
-function commonLabels(a: string, b: string): number {
+export function commonLabels(a: string, b: string): number {
   const left = a.split(/[.:]/)
   const right = b.split(/[.:]/)
   let i = 0

@@ -11,10 +11,7 @@ import type { StreamPool } from '#sip/stream-pool.ts'
 
 /** A connection that is to close may take this long to write what is queued. */
 const LINGER_MS = 5_000
-/** RFC 5626 §4.4.1: a pong is waited for so long. */
-const PONG_MS = 10_000
 const PONG = Buffer.from('\r\n', 'latin1')
-const PING = Buffer.from('\r\n\r\n', 'latin1')
 
 /** 'closing': writes what is queued, and takes nothing more. */
 type State = 'opening' | 'open' | 'closing' | 'closed'
@@ -40,8 +37,6 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   readonly #life = new Timer(this)
   /** Runs while a message is unfinished. */
   readonly #unfinished = new Timer(this)
-  /** Runs while a demanded pong is missing. */
-  readonly #pong = new Timer(this)
   #state: State = 'opening'
   #connection: Connection | null = null
   #local: Endpoint
@@ -110,13 +105,6 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     }
     if (this.#state === 'open') this.#write(text)
     else this.#pool.countUnsent(this)
-  }
-
-  override keepAlive(demandsPong: boolean): void {
-    if (this.#state !== 'open') return
-    this.#connection?.send(PING)
-    // One that is awaited already is not given more time.
-    if (demandsPong && !this.#pong.armed) this.#pool.clock.arm(this.#pong, 'pong', PONG_MS)
   }
 
   override watch(watcher: FlowWatcher): void {
@@ -188,9 +176,8 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     this.#octets(PONG)
   }
 
-  onPong(): void {
-    this.#pool.clock.cancel(this.#pong)
-  }
+  /** We send no pings: what is behind a NAT keeps itself alive (RFC 5626 §4.4.1), dead peers the kernel finds out. */
+  onPong(): void {}
 
   onFrameError(code: string, reason: string, request: string | null): void {
     this.#pool.intake.receiveBroken(code, reason, request, this.remote, this)
@@ -224,9 +211,6 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
       case 'unfinished':
         this.abort('slow')
         return
-      case 'pong':
-        this.abort('noPong')
-        return
       case 'linger':
         this.abort('closed')
         return
@@ -244,7 +228,8 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   /** Whether the far side has proved to be `name`. */
   isKnownAs(name: string): boolean {
     if (this.serverName === name) return true
-    return this.peer?.verified === true && this.peer.names.includes(name)
+    const peer = this.peer
+    return peer?.verified === true && (peer.names.includes(name) || peer.names.includes(`sip:${name}`))
   }
 
   #isOpen(): boolean {
@@ -313,7 +298,6 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     const { clock } = this.#pool
     clock.cancel(this.#life)
     clock.cancel(this.#unfinished)
-    clock.cancel(this.#pong)
     this.#local = this.local
     this.#connection = null
     this.#pool.onEnded(this, reason)

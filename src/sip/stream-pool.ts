@@ -5,6 +5,7 @@ import type { Counter } from '#core/counters.ts'
 import { type Connection, type Endpoint, endpointText, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import type { Flow, Target, TransportName } from '#sip/flow.ts'
+import { bestListener, type Listening } from '#sip/listening.ts'
 import { type Message, Request } from '#sip/message.ts'
 import type { MessageIntake } from '#sip/message-intake.ts'
 import type { OwnAddresses } from '#sip/own-addresses.ts'
@@ -48,13 +49,6 @@ const REASONS: ReadonlySet<string> = new Set([
   'evicted',
 ])
 
-/** A bound listener, from which connections take their port. */
-export interface StreamOrigin {
-  readonly transport: TransportName
-  readonly local: Endpoint
-  readonly bound: boolean
-}
-
 export class StreamPool {
   readonly clock: Clock
   readonly limits: StreamLimits
@@ -63,7 +57,7 @@ export class StreamPool {
   tls: TlsContext | null
   readonly #ports: Ports
   readonly #own: OwnAddresses
-  readonly #origins: readonly StreamOrigin[]
+  readonly #origins: readonly Listening[]
   readonly #flows = new Set<StreamFlow>()
   /** Connections that have not brought a valid message, oldest first: they make room when all places are taken. */
   readonly #unproven = new Set<StreamFlow>()
@@ -86,7 +80,7 @@ export class StreamPool {
     intake: MessageIntake,
     limits: StreamLimits,
     tls: TlsContext | null,
-    origins: readonly StreamOrigin[],
+    origins: readonly Listening[],
   ) {
     this.#ports = ports
     this.clock = ports.clock
@@ -127,7 +121,7 @@ export class StreamPool {
   }
 
   /** Takes in a connection that `origin` accepted; null when a limit refuses it. */
-  accept(origin: StreamOrigin, connection: Connection): StreamFlow | null {
+  accept(origin: Listening, connection: Connection): StreamFlow | null {
     const { remote } = connection
     if (!this.#hasRoom(remote)) return null
     const sentBy = this.#own.sentBy(origin.local, remote)
@@ -144,10 +138,8 @@ export class StreamPool {
     const { transport, endpoint, serverName } = target
     const live = this.#liveTo(target)
     if (live !== null) return live
-    const origin = this.#origins.find(
-      (candidate) => candidate.bound && candidate.transport === transport && candidate.local.family === endpoint.family,
-    )
-    if (origin === undefined || (transport === 'tls' && this.tls === null) || !this.#hasRoom(endpoint)) return null
+    const origin = bestListener(this.#origins, transport, endpoint)
+    if (origin === null || (transport === 'tls' && this.tls === null) || !this.#hasRoom(endpoint)) return null
     const sentBy = this.#own.sentBy(origin.local, endpoint)
     const flow = new StreamFlow(this, transport, origin.local, endpoint, sentBy, serverName)
     this.#add(flow)

@@ -338,6 +338,21 @@ test('no flow leads to a family or transport without a bound listener', () => {
   assert.equal(transport.flowFrom('udp', endpoint('192.0.2.77', 5_060), PHONE), null)
 })
 
+test('a request leaves from the listener nearest to where it goes, never from loopback to elsewhere', () => {
+  const listen = ['127.0.0.1', '0.0.0.0', '10.1.0.1', '192.0.2.1'].map(
+    (host, i) => ({ transport: 'udp', host, port: 5_060 + i }) as const,
+  )
+  const { transport } = up({ listen, tls: null })
+  const from = (host: string): number | undefined =>
+    transport.flowTo({ transport: 'udp', endpoint: endpoint(host, 5_060), serverName: null })?.local.port
+  assert.equal(from('127.0.0.9'), 5_060)
+  assert.equal(from('10.1.9.9'), 5_062)
+  assert.equal(from('192.0.2.9'), 5_063)
+  assert.equal(from('198.51.100.7'), 5_061)
+  const loopback = up({ listen: listen.slice(0, 1), tls: null })
+  assert.equal(loopback.transport.flowTo({ transport: 'udp', endpoint: PHONE, serverName: null }), null)
+})
+
 test('requests on a connection reach the user, whole or in pieces, and responses leave on it', () => {
   const { ports, user, transport } = up()
   const connection = accepted(ports)

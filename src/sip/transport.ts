@@ -3,7 +3,7 @@
 import { type Endpoint, endpointText, sameEndpoint, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import type { Flow, Target, TransportName } from '#sip/flow.ts'
-import type { ListenerWatcher, Listening } from '#sip/listening.ts'
+import { bestListener, type ListenerWatcher, type Listening } from '#sip/listening.ts'
 import type { Request } from '#sip/message.ts'
 import { MessageIntake, type MessageUser } from '#sip/message-intake.ts'
 import { familyOf, OwnAddresses } from '#sip/own-addresses.ts'
@@ -47,7 +47,7 @@ export class SipTransport implements ListenerWatcher {
   readonly #user: TransportUser
   readonly #settings: TransportSettings
   readonly #own: OwnAddresses
-  readonly #listeners: Listening[] = []
+  readonly #listeners: (UdpListener | StreamListener)[] = []
   readonly #udp: UdpListener[] = []
   readonly #streams: StreamListener[] = []
   readonly #pool: StreamPool
@@ -111,18 +111,14 @@ export class SipTransport implements ListenerWatcher {
   }
 
   /**
-   * The flow on which a request to `target` leaves: over UDP from the first bound listener of its family; over TCP or TLS
-   * a live connection (RFC 5923) or a new one. Null when no listener of that transport and family is bound or the bound
+   * The flow on which a request to `target` leaves: over UDP from the listener nearest to it; over TCP or TLS a live
+   * connection (RFC 5923) or a new one. Null when no listener of that transport and family is bound or the bound
    * of connections is reached.
    */
   flowTo(target: Target): Flow | null {
     if (target.transport !== 'udp') return this.#stopped ? null : this.#pool.flowTo(target)
-    for (const listener of this.#udp) {
-      if (listener.bound && listener.local.family === target.endpoint.family) {
-        return listener.flowTowards(target.endpoint, null)
-      }
-    }
-    return null
+    const listener = bestListener(this.#udp, 'udp', target.endpoint)
+    return listener === null ? null : listener.flowTowards(target.endpoint, null)
   }
 
   /**

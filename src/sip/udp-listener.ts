@@ -22,8 +22,6 @@ const KEEP_ALIVE_OCTETS_MAX = 4
 /** The shortest start line and Via are longer than this. */
 const MESSAGE_OCTETS_MIN = 24
 
-const KEEP_ALIVE = Buffer.from('\r\n\r\n', 'latin1')
-
 /** Octets that a message may begin with: a token's (§25.1), or the CR of an empty line before it (§7.5). */
 const STARTS_MESSAGE: Uint8Array = (() => {
   const table = new Uint8Array(256)
@@ -47,11 +45,6 @@ export class UdpFlow extends Flow {
 
   override send(text: string): void {
     this.#listener.send(text, this.remote)
-  }
-
-  /** Clients ignore empty lines (§7.5) but answer none over UDP. */
-  override keepAlive(_demandsPong: boolean): void {
-    this.#listener.sendOctets(KEEP_ALIVE, this.remote)
   }
 
   /** To the source address and port when the client asked for it by rport, else to the port of sent-by there. */
@@ -135,11 +128,6 @@ export class UdpListener implements DatagramSink, Listening, TimerOwner {
     const octets = this.#buffer.write(text, 'latin1')
     socket.send(this.#buffer.subarray(0, octets), remote)
     this.#sent.countText(text)
-  }
-
-  /** Sends octets that are no SIP message, as they are. */
-  sendOctets(bytes: Uint8Array, remote: Endpoint): void {
-    this.#socket?.send(bytes, remote)
   }
 
   onDatagram(bytes: Uint8Array, source: Endpoint): void {
