@@ -48,11 +48,18 @@ export class Binding implements BindingFields {
   readonly userAgent: string
   /** When it expires by `Clock.now`, which no step of the wall clock moves. */
   readonly deadlineMs: number
+  /**
+   * Whether the contact can be reached at `remote` only, over the flow that the registration came on: address translation
+   * lies between, the client asked for it (RFC 5626 §5.3), or its contact is the near end of its own connection. Otherwise
+   * a contact may also be reached by its URI, though a living connection is better.
+   */
+  readonly needsFlow: boolean
   /** For the location's own use: neighbours among those that expire in the same second. */
   previous: Binding | null = null
   next: Binding | null = null
 
-  constructor(fields: BindingFields, deadlineMs: number) {
+  /** `uri` is the contact, parsed. */
+  constructor(fields: BindingFields, deadlineMs: number, uri: Uri) {
     this.aor = fields.aor
     this.contact = fields.contact
     this.q = fields.q
@@ -67,6 +74,7 @@ export class Binding implements BindingFields {
     this.remote = fields.remote
     this.userAgent = fields.userAgent
     this.deadlineMs = deadlineMs
+    this.needsFlow = fields.regId > 0 || (uri.isSip && isBoundToFlow(uri, fields.transport, fields.remote))
   }
 
   /** The contact, parsed anew each time: keeping a million parsed ones costs more than parsing the one that rings. */
@@ -74,25 +82,17 @@ export class Binding implements BindingFields {
     return present(parseUri(this.contact), 'a stored contact is a URI')
   }
 
-  /**
-   * Whether the contact must be reached at `remote`, over the flow that the registration came on: its host or port is not
-   * where it came from (address translation), or the client asked for it (RFC 5626 §5.3).
-   */
-  get needsFlow(): boolean {
-    if (this.regId > 0) return true
-    const uri = this.uri
-    if (!uri.isSip) return false
-    return !sameEndpoint(this.remote, {
-      host: uri.host,
-      port: uri.port ?? (this.transport === 'tls' ? 5061 : 5060),
-      family: this.remote.family,
-    })
-  }
-
   /** Whether it was registered over exactly this path. */
   isOver(transport: TransportName, local: Endpoint, remote: Endpoint): boolean {
     return this.transport === transport && sameEndpoint(this.remote, remote) && sameEndpoint(this.local, local)
   }
+}
+
+function isBoundToFlow(uri: Uri, transport: TransportName, remote: Endpoint): boolean {
+  if (uri.host !== remote.host) return true
+  const isSamePort = (uri.port ?? (transport === 'tls' ? 5061 : 5060)) === remote.port
+  // A contact port that is not the source port of a connection is one that the phone listens on.
+  return transport === 'udp' ? !isSamePort : isSamePort
 }
 
 const NO_PATH: readonly string[] = []

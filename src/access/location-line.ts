@@ -71,7 +71,10 @@ export function readLocationLine(
     const fields = readFields(aor, parts, at, interning)
     if (fields === null) return null
     const restMs = Math.min(fields.expiresAtMs - wallMs, lifetimeMaxMs)
-    if (restMs > 0) bindings.push(new Binding(fields, nowMs + restMs))
+    if (restMs <= 0) continue
+    const uri = parseUri(fields.contact)
+    if (uri === null) return null
+    bindings.push(new Binding(fields, nowMs + restMs, uri))
   }
   return { aor, bindings }
 }
@@ -88,7 +91,6 @@ function readFields(aor: string, parts: readonly string[], at: number, interning
   const regId = decimal(parts[at + 12] ?? '', 0x7fff_ffff)
   const path = parts[at + 13] ?? ''
   if (Math.min(q, expiresAtMs, cseq, localPort, remotePort, regId) < 0 || transport === null) return null
-  if (parseUri(contact) === null) return null
   return {
     aor,
     contact,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { endpoint, MemoryStore, TestPorts } from '#access/_test-ports.ts'
+import { endpoint, MemoryStore, TestPorts } from '#access/_ports.test.ts'
 import { aorFromUri, aorFromUser, Binding, flatCopy } from '#access/binding.ts'
 import { LOCATION_JOURNAL, Location } from '#access/location.ts'
 import { parseUri } from '#sip/uri.ts'
@@ -32,6 +32,7 @@ function binding(
       userAgent: more.userAgent ?? 'phone',
     },
     ports.clock.now() + expiresS * 1000,
+    parseUri(contact) ?? assert.fail(contact),
   )
 }
 

@@ -189,15 +189,11 @@ export class Location {
   }
 
   #replace(aor: string, next: readonly Binding[]): void {
-    const before = this.#entries.get(aor)
-    if (before instanceof Binding) {
-      if (!next.includes(before)) this.#unlink(before)
-    } else if (before !== undefined) {
-      for (const binding of before) if (!next.includes(binding)) this.#unlink(binding)
-    }
-    const wasHeld = (binding: Binding): boolean =>
-      before === binding || (before !== undefined && !(before instanceof Binding) && before.includes(binding))
-    for (const binding of next) if (!wasHeld(binding)) this.#link(binding)
+    // What comes is told before what goes, so that a refresh leaves no flow without a binding in between.
+    const entry = this.#entries.get(aor)
+    const before = entry === undefined ? NONE : entry instanceof Binding ? [entry] : entry
+    for (const binding of next) if (!before.includes(binding)) this.#link(binding)
+    for (const binding of before) if (!next.includes(binding)) this.#unlink(binding)
     this.#put(aor, next)
   }
 

@@ -90,14 +90,15 @@ export interface LoggedEvent {
 
 export class TestPorts implements Ports {
   readonly clock = new VirtualClock()
-  readonly random = new Generator(1)
+  readonly random: Generator
   readonly counters = new Counters()
   readonly store: MemoryStore
   readonly events: LoggedEvent[] = []
   readonly log: Log = { event: (level, code, fields) => this.events.push({ level, code, fields }) }
 
-  constructor(store = new MemoryStore()) {
+  constructor(store = new MemoryStore(), seed = 1) {
     this.store = store
+    this.random = new Generator(seed)
   }
 
   get net(): Net {
