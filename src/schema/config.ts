@@ -207,7 +207,9 @@ function checkTrunkGroups(file: Loose<ConfigFile>, reader: YamlReader): void {
       const key = `${peer.transport ?? ''}|${peer.host}|${peer.port ?? ''}`
       const path = ['trunkGroups', i, 'peers', j]
       const first = ingress.get(key)
-      if (own.has(key)) {
+      if (peer.transport === 'wss') {
+        reader.report(path, 'CONFIG_UNSUPPORTED', `${placeText(path)}: wss needs a later version`)
+      } else if (own.has(key)) {
         reader.report(path, 'CONFIG_DUPLICATE', `${placeText(path)}: peer ${text} stands here twice`)
       } else if (group.direction !== 'out' && first !== undefined) {
         const hint = 'calls from it could belong to either; set direction: out on one of the groups'
