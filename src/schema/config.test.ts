@@ -212,7 +212,7 @@ const CASES: readonly (readonly [string, string, readonly string[]])[] = [
   ['a least above the most', 'access: {expiresMinS: 3000, expiresMaxS: 2000}', ['2:23 CONFIG_CONFLICT']],
   ['a session timer below its least', 'sip: {minSeS: 200, sessionExpiresS: 100}', ['2:15 CONFIG_CONFLICT']],
   ['a WebSocket listener', 'sip:\n  listen: ["wss:0.0.0.0:8443"]', ['3:12 CONFIG_UNSUPPORTED']],
-  ['a WebSocket peer', 'trunkGroups: [{name: e, peers: ["wss:a.b"]}]', ['2:32 CONFIG_UNSUPPORTED']],
+  ['a WebSocket peer', 'trunkGroups: [{name: e, peers: ["wss:a.b"]}]', ['2:33 CONFIG_UNSUPPORTED']],
   ['a database server', 'manager: {database: "postgres://u:secret@db/x"}', ['2:21 CONFIG_UNSUPPORTED']],
   ['a Redis store', 'cluster: {store: "redis://db"}', ['2:18 CONFIG_UNSUPPORTED']],
   ['a media gateway', 'media: {gateways: ["udp:192.0.2.20:2223"]}', ['2:19 CONFIG_UNSUPPORTED']],
