@@ -15,7 +15,7 @@ export const TOKEN = `[${TOKEN_CHARS}]+`
 export const QUOTED = '"(?:[^"\\\\\\x00-\\x08\\n-\\x1f\\x7f]|\\\\[^\\r\\n])*"'
 /** Pattern source of hostname and IPv4address; underscores, which the grammar forbids, are in use. */
 export const HOSTNAME = '\\w+(?:-+\\w+|\\.\\w+)*\\.?'
-/** Pattern source of host; what is in brackets is checked by `ipv6Text`. */
+/** Pattern source of host; what is in brackets is checked by `hostIn`. */
 export const HOST = `(?:${HOSTNAME}|\\[[0-9A-Fa-f:.]+\\])`
 /** Pattern source of *( SEMI generic-param ). */
 export const GENERIC_PARAMS = `(?:${BLANKS};${BLANKS}${TOKEN}(?:${BLANKS}=${BLANKS}(?:[${VALUE_CHARS}]+|${QUOTED}))?)*${BLANKS}`
@@ -178,6 +178,16 @@ export function paramIn(params: string, name: string): string | null {
     at = end
   }
   return null
+}
+
+/** Names and values of a `;name=value;flag` string without quoted strings, as written; flags have the value ''. */
+export function splitParams(params: string): [string, string][] {
+  const pairs: [string, string][] = []
+  for (const param of params.split(';').slice(1)) {
+    const equal = param.indexOf('=')
+    pairs.push(equal < 0 ? [param, ''] : [param.slice(0, equal), param.slice(equal + 1)])
+  }
+  return pairs
 }
 
 /**

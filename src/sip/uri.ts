@@ -2,7 +2,7 @@
 // Hot path: one pattern test decides, native searches cut; what is wrong is found out only when something is.
 
 import { areEscapesWhole, HOST, hasAt, paramIn } from '#sip/_scan.ts'
-import { ipv6Text } from '#sip/ipv6.ts'
+import { parseIp } from '#sip/ip-address.ts'
 
 // '%' stands in each class; that it starts an escape is checked apart. '#', which must be escaped, is common in numbers.
 const USER = "[A-Za-z0-9\\-_.!~*'()&=+$,;?/#%]+"
@@ -28,7 +28,7 @@ const TEL_NUMBER = /^(?:\+[-.()]*[0-9][0-9\-.()]*|[-.()]*[0-9A-Fa-f*#][0-9A-Fa-f
 
 /** Whether `host` is a host of §25.1: a name, an IPv4 address or an IPv6 reference in brackets. */
 export function isHost(host: string): boolean {
-  return HOST_ONLY.test(host) && (host.charCodeAt(0) !== 91 || ipv6Text(host.slice(1, -1)) !== null)
+  return HOST_ONLY.test(host) && hostIn(host, 0, host.length) !== ''
 }
 
 /** Decodes %HH escapes to the octets they stand for (latin1, so lossless); malformed ones stay. */
@@ -187,8 +187,9 @@ export function portColonIn(text: string, start: number, end: number): number {
 
 /** The host in [start, end), which is well-formed but for the inside of brackets: in its comparable form, or ''. */
 export function hostIn(text: string, start: number, end: number): string {
-  if (text.charCodeAt(start) === 91) return ipv6Text(text.slice(start + 1, end - 1)) ?? ''
-  return text.slice(start, end).toLowerCase()
+  if (text.charCodeAt(start) !== 91) return text.slice(start, end).toLowerCase()
+  const address = text.slice(start + 1, end - 1)
+  return address.includes(':') ? (parseIp(address)?.host ?? '') : ''
 }
 
 /** Which part of a SIP URI is at fault. */
