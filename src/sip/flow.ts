@@ -50,7 +50,10 @@ export abstract class Flow {
    */
   abstract send(text: string): void
 
-  /** Has `watcher` told when the connection ends, and keeps it from being closed as idle. Adding one twice is adding it once. */
+  /**
+   * Has `watcher` told when the connection ends, and keeps it from being closed as idle. Adding one twice is adding it
+   * once. On a flow that is closed already nobody is told.
+   */
   abstract watch(watcher: FlowWatcher): void
 
   abstract unwatch(watcher: FlowWatcher): void

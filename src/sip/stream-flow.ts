@@ -32,7 +32,8 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   proven = false
   readonly #pool: StreamPool
   readonly #framer = new StreamFramer()
-  readonly #watchers: FlowWatcher[] = []
+  /** A trunk's connection has thousands: one for each transaction. */
+  readonly #watchers = new Set<FlowWatcher>()
   /** Runs through: connect, idle, linger, and finally telling the watchers. */
   readonly #life = new Timer(this)
   /** Runs while a message is unfinished. */
@@ -76,7 +77,7 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   }
 
   get watched(): boolean {
-    return this.#watchers.length > 0
+    return this.#watchers.size > 0
   }
 
   /** We connect: waits for the connection to open. */
@@ -108,12 +109,11 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   }
 
   override watch(watcher: FlowWatcher): void {
-    if (!this.#watchers.includes(watcher)) this.#watchers.push(watcher)
+    this.#watchers.add(watcher)
   }
 
   override unwatch(watcher: FlowWatcher): void {
-    const at = this.#watchers.indexOf(watcher)
-    if (at >= 0) this.#watchers.splice(at, 1)
+    this.#watchers.delete(watcher)
   }
 
   /** Writes what is queued and closes; watchers are told when it is done. */
@@ -304,6 +304,10 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   }
 
   #tell(): void {
-    for (const watcher of this.#watchers.splice(0)) watcher.onFlowClosed(this, this.#reason)
+    // One that another takes out while they are told is not told any more.
+    for (const watcher of this.#watchers) {
+      this.#watchers.delete(watcher)
+      watcher.onFlowClosed(this, this.#reason)
+    }
   }
 }

@@ -15,7 +15,7 @@ import { TrafficCounters } from '#sip/traffic-counters.ts'
 /** Bounds of the connections of one transport layer. */
 export interface StreamLimits {
   readonly connectionsMax: number
-  readonly connectionsPerSourceMax: number
+  readonly connectionsPerAddressMax: number
   /** A connection on which nothing passes and that nobody watches is closed after this time. */
   readonly idleMs: number
   /** A message must be complete this long after its first octet, and the first one after the connection opened. */
@@ -30,7 +30,7 @@ export interface StreamLimits {
 
 export const STREAM_LIMITS_DEFAULT: StreamLimits = {
   connectionsMax: 20_000,
-  connectionsPerSourceMax: 512,
+  connectionsPerAddressMax: 512,
   idleMs: 180_000,
   messageMs: 20_000,
   connectMs: 5_000,
@@ -230,7 +230,7 @@ export class StreamPool {
   }
 
   #hasRoom(remote: Endpoint): boolean {
-    if ((this.#perSource.get(remote.host) ?? 0) >= this.limits.connectionsPerSourceMax) {
+    if ((this.#perSource.get(remote.host) ?? 0) >= this.limits.connectionsPerAddressMax) {
       this.#refused.add()
       return false
     }

@@ -453,6 +453,17 @@ test('those who watch a connection are told once when it closes', () => {
   assert.equal(counted(ports, 'carillon_sip_unsent_total{transport="stream"}'), 1)
 })
 
+test('one watcher that takes out another while they are told spares it', () => {
+  const { ports, user } = up()
+  const connection = accepted(ports)
+  connection.receive(request(OVER_TCP))
+  const flow = user.requests[0]?.flow
+  flow?.watch({ onFlowClosed: (closed) => closed.unwatch(user) })
+  flow?.watch(user)
+  connection.sink?.onClose(connection, 'closed')
+  assert.deepEqual(user.closed, [])
+})
+
 test('a far side that does not read is given up, and its watchers hear of it after send has returned', () => {
   const { ports, user } = up({ limits: { queuedOctetsMax: 1_000 } })
   const connection = accepted(ports)
@@ -468,7 +479,7 @@ test('a far side that does not read is given up, and its watchers hear of it aft
 })
 
 test('connections from one source are bounded', () => {
-  const { ports } = up({ limits: { connectionsPerSourceMax: 2 } })
+  const { ports } = up({ limits: { connectionsPerAddressMax: 2 } })
   accepted(ports, endpoint(PHONE.host, 1))
   const second = accepted(ports, endpoint(PHONE.host, 2))
   assert.equal(ports.net.listeners[0]?.accept(endpoint(PHONE.host, 3)), null)
