@@ -22,6 +22,12 @@ export function mainAddress(): string {
   return '127.0.0.1'
 }
 
+/** All addresses with the main one first, as the switch prefers them for itself. */
+export function machineAddresses(): string[] {
+  const main = mainAddress()
+  return [main, ...localAddresses().filter((address) => address !== main && !address.startsWith('fe80:'))]
+}
+
 /** The machine's name as far as it can stand in a record or a host name, lower case. */
 export function machineName(): string {
   const name = hostname()

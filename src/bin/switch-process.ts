@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { type Loaded, type LoadResult, loadFile } from '#bin/config-source.ts'
-import { machineName } from '#bin/machine.ts'
+import { machineAddresses, machineName } from '#bin/machine.ts'
 import { listenToSignals, type SignalSink } from '#bin/stop-signals.ts'
 import { type TlsResult, tlsContext, tlsPaths } from '#bin/tls-files.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
@@ -17,6 +17,10 @@ import { Switch, type SwitchObserver } from '#switch/switch.ts'
 const LAST_GOOD_FILE = 'last-good.yaml'
 /** After stopping, sockets and journals close; what has not by then is cut off. */
 const CLOSE_MAX_MS = 3_000
+const CLOSE_POLL_MS = 20
+const QUIET_CHECKS = 3
+/** Requests under way as Node names them: file writes and syncs, and octets not yet taken by the kernel. */
+const PENDING_WORK = /Req|Write|Send|Shutdown/
 const ROWS_MAX = 1_000
 
 export interface SwitchProcessOptions {
@@ -70,7 +74,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
       this.onFatal(tls.problems.join('\n'))
       return
     }
-    const options = { nodeId: machineName(), shard: 0, tls: tls.tls }
+    const options = { nodeId: machineName(), shard: 0, tls: tls.tls, machineAddresses: machineAddresses() }
     this.#switch = new Switch(this.#ports, loaded.snapshot, options, this)
     this.#keep(loaded)
     this.#switch.start()
@@ -244,16 +248,19 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
     if (process.connected) process.send?.(report)
   }
 
-  /** Lets sockets and journals close, then ends; cuts off what does not close in time. */
+  /** Lets what is being written get out, then ends. The event loop alone does not tell: armed timers would hold it. */
   #end(status: number): void {
     process.exitCode = status
-    setTimeout(() => {
+    this.#ports.log.flushNow()
+    const endMs = performance.now() + CLOSE_MAX_MS
+    let quiet = 0
+    setInterval(() => {
+      const busy = process.getActiveResourcesInfo().some((name) => PENDING_WORK.test(name))
+      quiet = busy ? 0 : quiet + 1
+      if (quiet < QUIET_CHECKS && performance.now() < endMs) return
       this.#ports.log.flushNow()
       process.exit(status)
-    }, CLOSE_MAX_MS).unref()
-    this.#ports.log.flushNow()
-    // Not before the last report is on its way.
-    if (process.connected) setImmediate(() => process.disconnect?.())
+    }, CLOSE_POLL_MS)
   }
 
   /** A broken invariant outside any call: nothing that goes on can be trusted; the supervisor starts a fresh process. */
