@@ -1,6 +1,8 @@
 // Journals: what survives a kill at any octet, a failing storage, and compaction while lines are appended.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import * as nodeFs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -424,6 +426,48 @@ test('a file left over from a rewrite that was killed is deleted when the journa
   nodeFs.writeFileSync(join(rig.folder, 'cdr/x.jsonl.rewrite'), 'half a li')
   rig.open()
   assert.deepEqual(rig.names(), ['x.jsonl'])
+})
+
+test('a line whose append has returned survives kill -9, also during rewrites', async () => {
+  const folder = nodeFs.mkdtempSync(join(ROOT, 'kill'))
+  const code = `
+    import { writeSync } from 'node:fs'
+    import { FileStore } from '#host/file-store.ts'
+    import { systemClock } from '#host/system-clock.ts'
+    const state = []
+    const store = new FileStore(process.argv[1], systemClock(() => {}))
+    const { journal } = store.open('x.jsonl', (line) => state.push(line), { onDurable() {}, onStoreError() {} })
+    const rewrite = () => journal.rewrite([...state].values(), () => setImmediate(rewrite))
+    rewrite()
+    const work = () => {
+      for (let index = 0; index < 20; index++) {
+        state.push('line ' + (state.length + 1))
+        journal.append(state.at(-1))
+        writeSync(1, state.length + ',')
+      }
+      setImmediate(work)
+    }
+    work()`
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code, folder], { cwd: import.meta.dirname })
+    let told = ''
+    child.stdout.on('data', (bytes: Buffer) => {
+      told += bytes.toString()
+      if (told.length > 2_000 * (round + 1)) child.kill('SIGKILL')
+    })
+    child.stderr.on('data', (bytes: Buffer) => assert.fail(bytes.toString()))
+    await once(child, 'close')
+    const last = Number(told.split(',').at(-2))
+    const lines: string[] = []
+    const sink = { onDurable: () => {}, onStoreError: assert.fail }
+    const clock = new TimerWheel(new FakeTime(), (error) => assert.fail(String(error)))
+    new FileStore(folder, clock).open('x.jsonl', (line) => lines.push(line), sink).journal.close()
+    assert.ok(lines.length >= last && last > 100)
+    assert.deepEqual(
+      lines,
+      lines.map((_, index) => `line ${index + 1}`),
+    )
+  }
 })
 
 test('whatever fails and when, no line is lost or doubled, and a durable one is in the file', () => {

@@ -38,8 +38,11 @@ export interface LinuxSockets {
   failure(): string
   /** Where the memory of `bytes` is. */
   addressOf(bytes: Uint8Array): number
-  /** Calls `onReady` from the event loop whenever the socket is readable, and writable when asked for. */
-  poll(descriptor: number, onReady: () => void): PollHandle
+  /**
+   * Calls `onReady` from the event loop whenever the socket is readable, with 0 or a negative status, after which the poll is
+   * stopped. What `onReady` throws is not caught by anybody.
+   */
+  poll(descriptor: number, onReady: (status: number) => void): PollHandle
 }
 
 /** The system calls, or null: not Linux, another architecture, no koffi, or an old kernel. */
@@ -64,7 +67,7 @@ export function linuxSockets(): LinuxSockets | null {
       ...calls,
       failure: () => getSystemErrorName(-koffi.errno()),
       addressOf: (bytes) => Number(koffi.address(bytes)),
-      poll: (descriptor, onReady) => koffi.node.poll(descriptor, onReady),
+      poll: (descriptor, onReady) => koffi.node.poll(descriptor, onReady as never),
     }
     // A kernel, or a sandbox, without the calls says ENOSYS or EPERM; one with them finds the descriptor bad.
     if (sockets.recvmmsg(-1, 0, 1, 0, 0) !== -1 || sockets.failure() !== 'EBADF') return null

@@ -18,7 +18,7 @@ export interface HostPortsOptions {
   readonly nodeId?: string
   readonly net?: NodeNetOptions
   /**
-   * Gets what a timer's owner throws, and nothing else can handle. The default logs it as `fault` and goes on.
+   * Gets what a timer's owner throws, and nothing else can handle. The default logs it as PROCESS_FAULT and goes on.
    */
   readonly onFault?: (error: unknown) => void
 }
@@ -49,5 +49,5 @@ export function hostPorts(options: HostPortsOptions): HostPorts {
 
 function logFault(log: PinoLog, error: unknown): void {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
-  log.event('error', 'fault', { name, message, stack: stack ?? null })
+  log.event('error', 'PROCESS_FAULT', { name, message, stack: stack ?? null })
 }

@@ -13,10 +13,10 @@ const GRANULARITY_SHIFT = 10
 const SLOT_MASK = (1 << GRANULARITY_SHIFT) - 1
 
 /**
- * Timers fired in one turn before sockets get their chance again. Firing one costs some microseconds, so this bounds a
- * turn to a few milliseconds however far behind the wheel is.
+ * Timers fired in one turn before sockets get their chance again. Firing one costs some microseconds, some tens when it
+ * sends, so this bounds a turn to a few milliseconds however far behind the wheel is.
  */
-export const FIRED_PER_TURN_MAX = 1_000
+export const FIRED_PER_TURN_MAX = 256
 /** Timers moved down a level in one turn. Moving one costs well under a microsecond. */
 export const MOVED_PER_TURN_MAX = 20_000
 /** The longest sleep asked of the source at once; `setTimeout` takes no more than 2³¹ − 1 ms. */
@@ -120,14 +120,19 @@ export class TimerWheel implements Clock {
   /** Fires what is due. For the source, and for nobody else. */
   turn(): void {
     this.#wakeMs = Number.POSITIVE_INFINITY
-    const finished = this.#advance(Math.floor(this.#source.now()))
-    if (!finished) {
-      this.#wakeMs = this.#tick
-      this.#source.wakeAfter(0)
-      return
+    let finished = false
+    try {
+      finished = this.#advance(Math.floor(this.#source.now()))
+    } finally {
+      // Also when `onFault` itself throws: the timers left must not be forgotten.
+      if (finished) {
+        const beginsMs = this.#nextMs()
+        if (beginsMs !== Number.POSITIVE_INFINITY) this.#wakeAt(beginsMs, this.#source.now())
+      } else {
+        this.#wakeMs = this.#tick
+        this.#source.wakeAfter(0)
+      }
     }
-    const beginsMs = this.#nextMs()
-    if (beginsMs !== Number.POSITIVE_INFINITY) this.#wakeAt(beginsMs, this.#source.now())
   }
 
   #wakeAt(beginsMs: number, now: number): void {

@@ -97,7 +97,15 @@ export class BatchedUdpSocket implements DatagramSocket {
   #blocked = false
   #turnPlanned = false
   #closed = false
-  readonly #onReady = (): void => this.#receive()
+  readonly #onReady = (status: number): void => {
+    try {
+      this.#receive()
+      // The poll stops itself when it reports an error; reading has taken the error off the socket, or has closed it.
+      if (status !== 0) this.#watch()
+    } catch (error) {
+      rethrowLater(error)
+    }
+  }
   readonly #onTurnEnd = (): void => {
     this.#turnPlanned = false
     this.#flush()
@@ -198,7 +206,7 @@ export class BatchedUdpSocket implements DatagramSocket {
       this.#onFailure(this.#sockets.failure())
       return
     }
-    this.#poll = this.#sockets.poll(this.#descriptor, this.#onReady)
+    this.#watch()
     const host = this.#family === 6 ? ipv6Text(ipv6Of(name, 0)) : ipv4Text(name.readInt32LE(4))
     this.#sink.onListening(frozenEndpoint(host, name.readUInt16BE(2), this.#family))
   }
@@ -219,7 +227,7 @@ export class BatchedUdpSocket implements DatagramSocket {
       const count = this.#sockets.recvmmsg(this.#descriptor, this.#received.address, RECEIVE_MAX, LINUX.MSG_DONTWAIT, 0)
       if (count < 0) {
         const reason = this.#sockets.failure()
-        if (!PASSING_ERRORS.has(reason)) this.#onFailure(reason)
+        if (!PASSING_ERRORS.has(reason)) setImmediate(() => this.#onFailure(reason))
         return
       }
       for (let index = 0; index < count; index++) {
@@ -229,10 +237,7 @@ export class BatchedUdpSocket implements DatagramSocket {
         try {
           this.#sink.onDatagram(bytes, this.#source(index))
         } catch (error) {
-          // To the process's own answer to uncaught errors, without losing the datagrams behind this one.
-          setImmediate(() => {
-            throw error
-          })
+          rethrowLater(error)
         }
         if (this.#closed) return
       }
@@ -331,14 +336,28 @@ export class BatchedUdpSocket implements DatagramSocket {
   #block(): void {
     if (this.#blocked || this.#poll === null) return
     this.#blocked = true
-    this.#poll.start({ readable: true, writable: true, disconnect: false }, this.#onReady)
+    this.#watch()
   }
 
   #unblock(): void {
     this.#blocked = false
-    this.#poll?.start(this.#onReady)
+    this.#watch()
     this.#planTurnEnd()
   }
+
+  /** Asks the event loop to say when the socket is readable, and writable while something waits for that. */
+  #watch(): void {
+    if (this.#descriptor < 0) return
+    this.#poll ??= this.#sockets.poll(this.#descriptor, this.#onReady)
+    this.#poll.start({ readable: true, writable: this.#blocked, disconnect: false }, this.#onReady as never)
+  }
+}
+
+/** To the process's own answer to uncaught errors, without losing what is still to be done here. */
+function rethrowLater(error: unknown): void {
+  setImmediate(() => {
+    throw error
+  })
 }
 
 function ipv6Of(name: Uint8Array, offset: number): Ipv6Address {

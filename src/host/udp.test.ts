@@ -1,10 +1,11 @@
 // Datagram sockets on loopback, on each way they are made.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import type { DatagramSink, DatagramSocket, Endpoint } from '#core/net.ts'
 import { EndpointTable } from '#host/endpoint-table.ts'
-import { linuxSockets } from '#host/linux-sockets.ts'
+import { type LinuxSockets, linuxSockets } from '#host/linux-sockets.ts'
 import { UdpSocket } from '#host/udp.ts'
 import { BatchedUdpSocket } from '#host/udp-batched.ts'
 
@@ -182,6 +183,62 @@ for (const { name, open } of WAYS) {
     })
   })
 }
+
+test('what a full kernel does not take is sent, in order, when there is room; a refused datagram is left out', {
+  skip: linux === null,
+}, async () => {
+  const real = linux as LinuxSockets
+  let calls = 0
+  let reason = ''
+  const slow: LinuxSockets = {
+    ...real,
+    sendmmsg: (descriptor, vector, _length, flags) => {
+      calls++
+      reason = calls === 5 ? 'EPERM' : calls % 3 === 0 ? 'EAGAIN' : ''
+      return reason === '' ? real.sendmmsg(descriptor, vector, 1, flags) : -1
+    },
+    failure: () => (reason === '' ? real.failure() : reason),
+  }
+  const receiver = new Rig((local, sink, endpoints) => new BatchedUdpSocket(real, local, sink, endpoints), LOOPBACK_4)
+  const sender = new Rig((local, sink, endpoints) => new BatchedUdpSocket(slow, local, sink, endpoints), LOOPBACK_4)
+  const to = await receiver.bound()
+  await sender.bound()
+  for (let index = 0; index < 40; index++) sender.socket.send(Buffer.from([index]), to)
+  await receiver.until(() => receiver.received.at(-1)?.text.charCodeAt(0) === 39)
+  const order = receiver.received.map(({ text }) => text.charCodeAt(0))
+  assert.deepEqual(
+    order,
+    [...order].sort((one, other) => one - other),
+  )
+  assert.equal(order.length, 39)
+  sender.socket.close()
+  receiver.socket.close()
+})
+
+test('what a sink throws reaches the process, and the datagrams behind it reach the sink', {
+  skip: linux === null,
+}, () => {
+  const code = `
+    import { EndpointTable } from '#host/endpoint-table.ts'
+    import { linuxSockets } from '#host/linux-sockets.ts'
+    import { BatchedUdpSocket } from '#host/udp-batched.ts'
+    const said = []
+    process.on('uncaughtException', (error) => said.push(error.message))
+    const socket = new BatchedUdpSocket(linuxSockets(), { host: '127.0.0.1', port: 0, family: 4 }, {
+      onListening: (local) => { for (const text of ['one', 'two', 'three']) socket.send(Buffer.from(text), local) },
+      onDatagram: (bytes) => {
+        const text = Buffer.from(bytes).toString()
+        process.nextTick(() => said.push('tick ' + text))
+        if (text !== 'three') throw new Error(text)
+        Promise.resolve().then(() => setImmediate(() => { socket.close(); console.log(said.sort().join()) }))
+      },
+      onSocketError: () => {},
+    }, new EndpointTable())`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+    cwd: import.meta.dirname,
+  })
+  assert.equal(`${stdout}${stderr}`, 'one,tick one,tick three,tick two,two\n')
+})
 
 test('the endpoint table is bounded, and an endpoint that is asked for again stays', () => {
   const table = new EndpointTable(1_000)

@@ -5,8 +5,11 @@ import type { DatagramSink, DatagramSocket, Endpoint } from '#core/net.ts'
 import { type EndpointTable, frozenEndpoint } from '#host/endpoint-table.ts'
 import { errorWord } from '#host/error-word.ts'
 
-/** The kernel's buffers of one socket: two seconds of a busy switch's signalling, when the system allows as much. */
-export const RECEIVE_BUFFER_OCTETS = 4 * 1_024 * 1_024
+/**
+ * The kernel's buffers of one socket, when the system allows as much. The kernel counts some 2.3 kB for a message and doubles
+ * what is asked for: 7,000 messages, a quarter of a second of a switch at its limit. More would only make answers late.
+ */
+export const RECEIVE_BUFFER_OCTETS = 8 * 1_024 * 1_024
 export const SEND_BUFFER_OCTETS = 4 * 1_024 * 1_024
 /** Octets waiting in the process because the kernel's buffer is full; what comes then is lost, as on the wire. */
 export const SEND_QUEUE_OCTETS_MAX = 8 * 1_024 * 1_024
