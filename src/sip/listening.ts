@@ -33,7 +33,7 @@ export function bestListener<L extends Listening>(
   remote: Endpoint,
 ): L | null {
   let best: L | null = null
-  let bestRank = Number.NEGATIVE_INFINITY
+  let bestRank = 0
   for (const listener of listeners) {
     if (!listener.bound || listener.transport !== transport || listener.local.family !== remote.family) continue
     const rank = rankOf(listener.local.host, remote.host)
@@ -45,8 +45,12 @@ export function bestListener<L extends Listening>(
   return best
 }
 
+/** 0: never. */
 function rankOf(local: string, remote: string): number {
-  if (isUnspecified(local)) return 0.5
-  if (isLoopback(local) !== isLoopback(remote)) return isLoopback(local) ? Number.NEGATIVE_INFINITY : 0
-  return commonLabels(local, remote)
+  if (isUnspecified(local)) return 2
+  const far = !isLoopback(remote)
+  if (isLoopback(local)) return far ? 0 : 4
+  // With not even the first octet in common any other path is as good or better.
+  const common = far ? commonLabels(local, remote) : 0
+  return common === 0 ? 1 : 2 + common
 }

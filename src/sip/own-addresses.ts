@@ -92,13 +92,14 @@ function loopback(family: 4 | 6): string {
   return family === 6 ? '::1' : '127.0.0.1'
 }
 
-/** Octets of IPv4, groups of IPv6, that both begin with. */
+/** Octets of IPv4, groups of IPv6, that both begin with; the last one not counted. */
 export function commonLabels(a: string, b: string): number {
-  const left = a.split(/[.:]/)
-  const right = b.split(/[.:]/)
-  let i = 0
-  while (i < left.length && left[i] === right[i]) i += 1
-  return i
+  let labels = 0
+  for (let i = 0; i < a.length && a.charCodeAt(i) === b.charCodeAt(i); i += 1) {
+    const code = a.charCodeAt(i)
+    if (code === 46 || code === 58) labels += 1
+  }
+  return labels
 }
 
 /** A bare IPv6 address may be configured without brackets. */
