@@ -16,7 +16,7 @@ const FILE_NAME = /(\d{16})\.jsonl$/
 const RECORDS_PER_FILE_MAX = 50_000
 const OCTETS_PER_FILE_MAX = 64 * 1024 * 1024
 /** Records not yet on stable storage; no more are taken beyond. Below the bound of the store's own queue, so it drops none. */
-const PENDING_MAX = 50_000
+const PENDING_MAX = 40_000
 /** No new call should begin beyond: the room above is for the records of calls that are up. */
 const PENDING_ACCEPTING_MAX = PENDING_MAX / 2
 /** Files that wait for their last sync; while there are so many, the newest file grows past its size. */
@@ -94,6 +94,7 @@ export class CdrJournal {
   readonly #open = new Map<string, string>()
   /** Files with records that wait for their sync, oldest first; the last one is being written. */
   readonly #segments: Segment[] = []
+  readonly #checkpoint: Journal
   #journal: Journal
   #sequence: number
   /** Records in the file being written. */
@@ -127,7 +128,7 @@ export class CdrJournal {
     ports.counters.gauge('carillon_cdr_open_calls', 'Answered calls without a STOP record', () => this.#open.size)
 
     const reader = new Reader(this.#open)
-    this.#readCheckpoint(reader)
+    this.#checkpoint = this.#openCheckpoint(reader)
     const files = this.#files()
     const newest = files.at(-1) ?? 1
     // The checkpoint covers what stands before it; a file that holds its first record may begin earlier.
@@ -192,6 +193,7 @@ export class CdrJournal {
     if (this.#closed) return
     this.#closed = true
     this.#journal.close()
+    this.#checkpoint.close()
   }
 
   /** For the files of this journal only. */
@@ -220,8 +222,13 @@ export class CdrJournal {
     const first = this.#sequence + 1
     const segment = new Segment(this)
     segment.base = this.#sequence
-    const journal = this.#tryOpen(fileName(first), segment)
-    if (journal === null) return
+    let journal: Journal
+    try {
+      journal = this.#store.open(fileName(first), () => undefined, segment).journal
+    } catch (error) {
+      this.onSegmentError(error instanceof Error ? error.message : String(error))
+      return
+    }
     const full = this.#journal
     this.#journal = journal
     this.#records = 0
@@ -231,43 +238,27 @@ export class CdrJournal {
     this.#writeCheckpoint(first)
   }
 
-  #tryOpen(name: string, sink: JournalSink): Journal | null {
-    try {
-      return this.#store.open(name, () => undefined, sink).journal
-    } catch (error) {
-      this.onSegmentError(error instanceof Error ? error.message : String(error))
-      return null
-    }
-  }
-
   /** Notes the open calls, so that a start needs to read no file older than `first`, however long calls last. */
   #writeCheckpoint(first: number): void {
     if (this.#checkpointing) return
-    const journal = this.#tryOpen(CHECKPOINT, IGNORED)
-    if (journal === null) return
     this.#checkpointing = true
     const lines = [JSON.stringify({ first }), ...this.#open.values()]
-    journal.rewrite(lines.values(), (succeeded) => {
+    this.#checkpoint.rewrite(lines.values(), (succeeded) => {
       this.#checkpointing = false
-      journal.close()
       if (!succeeded) return
       this.#checkpointFirst = first
       this.#removeOldest()
     })
   }
 
-  #readCheckpoint(reader: Reader): void {
+  #openCheckpoint(reader: Reader): Journal {
     let header = true
-    const { journal } = this.#store.open(
-      CHECKPOINT,
-      (line) => {
-        if (header) this.#checkpointFirst = checkpointFirst(line)
-        else reader.readOpen(line)
-        header = false
-      },
-      IGNORED,
-    )
-    journal.close()
+    const each = (line: string): void => {
+      if (header) this.#checkpointFirst = checkpointFirst(line)
+      else reader.readOpen(line)
+      header = false
+    }
+    return this.#store.open(CHECKPOINT, each, IGNORED).journal
   }
 
   #readFile(first: number, reader: Reader, sink: JournalSink): Journal {
@@ -318,6 +309,7 @@ export function interruptedStop(call: InterruptedCall): CdrFacts {
     endedAt,
     durationMs: endedAt - answeredAt,
     releaseParty: 'switch',
+    sipStatus: 200,
     q850Cause: 41,
     releaseCode: 'NODE_RESTART',
   }

@@ -1,0 +1,209 @@
+// baresip as a telephone without screen or sound card: a tone is its microphone, a file its loudspeaker.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+
+import { DOMAIN, HOST, tcpPort, until } from '#test/interop/carillon-process.ts'
+import { peer } from '#test/peers.ts'
+
+const MODULE_FOLDERS = ['/usr/lib/baresip/modules', '/usr/lib/x86_64-linux-gnu/baresip/modules']
+const EVENT_MS = 20_000
+
+export interface PhoneOptions {
+  readonly user: string
+  readonly password: string
+  readonly transport: 'udp' | 'tcp' | 'tls'
+  /** Carillon's port for that transport. */
+  readonly port: number
+}
+
+/** One event of baresip's ctrl_tcp module. */
+export interface PhoneEvent {
+  readonly type: string
+  readonly class: string
+  readonly param: string
+  readonly peeruri: string
+}
+
+export class BaresipPhone {
+  readonly user: string
+  readonly #child: ChildProcess
+  readonly #control: Socket
+  readonly #events: PhoneEvent[] = []
+  /** Events before this one were taken by `event`. */
+  #taken = 0
+  #unread = Buffer.alloc(0)
+  #output: () => string
+
+  private constructor(user: string, child: ChildProcess, control: Socket, output: () => string) {
+    this.user = user
+    this.#child = child
+    this.#control = control
+    this.#output = output
+    control.on('data', (chunk) => this.#onControl(chunk))
+    control.on('error', () => undefined)
+  }
+
+  /** Starts a telephone that registers at once. Resolves when it can be controlled, not yet registered. */
+  static async start(folder: string, options: PhoneOptions): Promise<BaresipPhone> {
+    const own = mkdtempSync(join(folder, `baresip-${options.user}-`))
+    const modules = MODULE_FOLDERS.find((path) => existsSync(path))
+    if (modules === undefined) throw new Error('baresip has no modules: apt-get install baresip-core')
+    const controlPort = await tcpPort()
+    writeFileSync(join(own, 'config'), configuration(own, modules, controlPort))
+    const outbound = `sip:${HOST}:${options.port};transport=${options.transport}`
+    const account = [
+      `<sip:${options.user}@${DOMAIN};transport=${options.transport}>`,
+      `auth_user=${options.user}`,
+      `auth_pass=${options.password}`,
+      `outbound="${outbound}"`,
+      'regint=600',
+      'answermode=manual',
+    ]
+    writeFileSync(join(own, 'accounts'), `${account.join(';')}\n`)
+    writeFileSync(join(own, 'contacts'), '')
+    let output = ''
+    // -s prints every SIP message, which a failing test shows.
+    const child = spawn(peer('baresip').path, ['-f', own, '-s', '-4'], { cwd: own, stdio: ['ignore', 'pipe', 'pipe'] })
+    const onOutput = (chunk: Buffer | string): void => {
+      output = (output + chunk.toString()).slice(-100_000)
+    }
+    child.stdout.on('data', onOutput)
+    child.stderr.on('data', onOutput)
+    const kill = (): void => void child.kill('SIGKILL')
+    process.once('exit', kill)
+    child.once('exit', () => process.removeListener('exit', kill))
+    const socket = await control(controlPort, () => output)
+    return new BaresipPhone(options.user, child, socket, () => output)
+  }
+
+  /** Gives a command of baresip's menu: dial, accept, hangup, hold, resume … */
+  command(name: string, parameters = ''): void {
+    const text = JSON.stringify({ command: name, params: parameters, token: name })
+    this.#control.write(`${Buffer.byteLength(text)}:${text},`)
+  }
+
+  /** Waits for an event of that type that came after the last one taken. */
+  async event(type: string): Promise<PhoneEvent> {
+    let found = -1
+    await until(`${this.user}: ${type}`, EVENT_MS, () => {
+      found = this.#events.findIndex((event, index) => index >= this.#taken && event.type === type)
+      return Promise.resolve(found >= 0)
+    }).catch((error: unknown) => {
+      const had = this.#events.map((event) => `${event.type} ${event.param}`).join(', ')
+      throw new Error(`${String(error)}; had: ${had}\n${this.#output()}`)
+    })
+    this.#taken = found + 1
+    const event = this.#events[found]
+    if (event === undefined) throw new Error('unreachable')
+    return event
+  }
+
+  /** All that it printed, SIP messages with it. */
+  output(): string {
+    return this.#output()
+  }
+
+  /** Waits until `text` was printed. */
+  async printed(text: string | RegExp): Promise<void> {
+    const seen = (): boolean => (typeof text === 'string' ? this.#output().includes(text) : text.test(this.#output()))
+    await until(`${this.user} prints ${text}`, EVENT_MS, () => Promise.resolve(seen())).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${this.#output()}`)
+    })
+  }
+
+  /** Unregisters and ends. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.command('quit')
+    const term = setTimeout(() => this.#child.kill('SIGTERM'), 2_000)
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), 5_000)
+    await ended
+    clearTimeout(term)
+    clearTimeout(kill)
+    this.#control.destroy()
+  }
+
+  /** Ends at once, as when its battery is pulled. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await ended
+    this.#control.destroy()
+  }
+
+  /** ctrl_tcp frames JSON as netstrings: "LENGTH:JSON,". */
+  #onControl(chunk: Buffer | string): void {
+    this.#unread = Buffer.concat([this.#unread, Buffer.from(chunk as string)])
+    for (;;) {
+      const colon = this.#unread.indexOf(58)
+      if (colon < 0) return
+      const length = Number(this.#unread.toString('latin1', 0, colon))
+      if (this.#unread.length < colon + 1 + length + 1) return
+      const message = JSON.parse(this.#unread.toString('utf8', colon + 1, colon + 1 + length)) as Record<
+        string,
+        unknown
+      >
+      this.#unread = this.#unread.subarray(colon + 1 + length + 1)
+      if (message['event'] !== true) continue
+      const text = (key: string): string => (typeof message[key] === 'string' ? message[key] : '')
+      this.#events.push({ type: text('type'), class: text('class'), param: text('param'), peeruri: text('peeruri') })
+    }
+  }
+}
+
+async function control(port: number, output: () => string): Promise<Socket> {
+  let socket: Socket | null = null
+  await until('baresip can be controlled', 10_000, async () => {
+    const attempt = connect(port, '127.0.0.1')
+    const opened = await Promise.race([
+      once(attempt, 'connect').then(() => true),
+      once(attempt, 'error').then(() => false),
+    ]).catch(() => false)
+    if (opened) socket = attempt
+    else attempt.destroy()
+    return opened
+  }).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${output()}`)
+  })
+  if (socket === null) throw new Error('unreachable')
+  return socket
+}
+
+function configuration(folder: string, modules: string, controlPort: number): string {
+  return [
+    `module_path ${modules}`,
+    'module g711.so',
+    'module ausine.so',
+    'module aufile.so',
+    'module uuid.so',
+    'module_app account.so',
+    'module_app menu.so',
+    'module_app ctrl_tcp.so',
+    `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
+    `sip_listen ${HOST}:0`,
+    'sip_verify_server no',
+    'call_local_timeout 120',
+    'call_max_calls 4',
+    'audio_source ausine,440',
+    `audio_player aufile,${join(folder, 'heard.wav')}`,
+    `audio_alert aufile,${join(folder, 'alert.wav')}`,
+    'ausrc_srate 8000',
+    'auplay_srate 8000',
+    'rtp_ports 40000-49999',
+    'rtcp_mux no',
+    'dns_server 127.0.0.1:53',
+    '',
+  ].join('\n')
+}
+
+/** What a phone's loudspeaker played, in octets of the file. */
+export function heardOctets(folder: string): number {
+  const file = join(folder, 'heard.wav')
+  return existsSync(file) ? readFileSync(file).length : 0
+}
