@@ -7,8 +7,11 @@ import { errorWord } from '#host/error-word.ts'
 import { type FileSystem, syncFolder, writeFully } from '#host/file-system.ts'
 import { JournalRewrite } from '#host/journal-rewrite.ts'
 
-/** Lines appended within this time are synced together, in milliseconds: at most 50 syncs a second, however many lines. */
-export const SYNC_WINDOW_MS = 20
+/**
+ * Lines appended within this time are synced together, in milliseconds: at most ten syncs a second, however many lines.
+ * Nothing that a call waits for waits for a sync, so this is what a loss of power may take.
+ */
+export const SYNC_WINDOW_MS = 100
 /** The time between attempts while the storage fails, in milliseconds. */
 export const RETRY_MS = 1_000
 /** Lines, and octets in them, kept until they are durable. Beyond it: a blocking sync, or, while storage fails, loss. */
