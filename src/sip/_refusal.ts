@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Endpoint } from '#core/net.ts'
 import { type Random, randomToken } from '#core/random.ts'
 import { HeaderId } from '#sip/header-id.ts'
+import { sourceKey } from '#sip/ip-address.ts'
 import type { ParseProblem, Request } from '#sip/message.ts'
 import { parseNameAddr } from '#sip/name-addr.ts'
 import { hostText } from '#sip/uri.ts'
@@ -26,8 +27,8 @@ export class RefusalLimiter {
     this.#clock = clock
   }
 
-  /** Whether `host` may be answered now; counts it when it may. */
-  admit(host: string): boolean {
+  /** Whether `source` may be answered now; counts it when it may. */
+  admit(source: Endpoint): boolean {
     const now = this.#clock.now()
     if (now >= this.#windowEndMs) {
       this.#windowEndMs = now + WINDOW_MS
@@ -35,9 +36,10 @@ export class RefusalLimiter {
       this.#sources.clear()
     }
     if (this.#total >= REFUSALS_MAX) return false
-    const count = this.#sources.get(host) ?? 0
+    const key = sourceKey(source)
+    const count = this.#sources.get(key) ?? 0
     if (count >= REFUSALS_PER_SOURCE_MAX) return false
-    this.#sources.set(host, count + 1)
+    this.#sources.set(key, count + 1)
     this.#total += 1
     return true
   }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isUnicast, parseIp } from '#sip/ip-address.ts'
+import { isUnicast, parseIp, sourceKey } from '#sip/ip-address.ts'
 
 test('RFC 5952 §4: an IPv6 address has one canonical spelling', () => {
   const spellings: readonly (readonly [string, string])[] = [
@@ -77,4 +77,12 @@ test('unspecified, multicast, broadcast and reserved addresses are not unicast',
   for (const text of ['1.0.0.0', '127.0.0.1', '223.255.255.254', '::1', 'fe80::1', '2001:db8::1']) {
     assert.equal(unicast(text), true, text)
   }
+})
+
+test('RFC 6177: the addresses of one IPv6 network count as one source', () => {
+  const key = (host: string): string => sourceKey({ host, family: host.includes(':') ? 6 : 4 })
+  assert.equal(key('2001:db8:1:2:3::4'), key('2001:db8:1:2:ffff:ffff:ffff:ffff'))
+  assert.notEqual(key('2001:db8:1:2::4'), key('2001:db8:1:3::4'))
+  assert.equal(key('fe80::1%eth0'), key('fe80::2'))
+  assert.notEqual(key('192.0.2.1'), key('192.0.2.2'))
 })

@@ -18,13 +18,24 @@ export function parseIp(text: string): IpAddress | null {
   return { host: ipv6Text(groups), family: 6 }
 }
 
-/** Whether a request may be sent there: not unspecified, multicast, broadcast or reserved for none of these. */
+/** Whether a request may be sent there: neither unspecified, multicast, broadcast nor reserved. */
 export function isUnicast(address: IpAddress): boolean {
   if (address.family === 4) {
     const first = Math.floor(ipv4Of(address.host) / 2 ** 24)
     return first > 0 && first < 224
   }
   return address.host !== '::' && !address.host.startsWith('ff')
+}
+
+/**
+ * By what limits for each source count: the address, of IPv6 the first 64 bits, since one customer has all the rest
+ * (RFC 6177).
+ */
+export function sourceKey(source: IpAddress): string {
+  if (source.family === 4) return source.host
+  const zone = source.host.indexOf('%')
+  const groups = groupsOf(zone < 0 ? source.host : source.host.slice(0, zone))
+  return groups === null ? source.host : `${ipv6Text([...groups.slice(0, 4), 0, 0, 0, 0])}/64`
 }
 
 /** The 32 bits of a dotted quad without leading zeros (which some read as octal), or -1. */

@@ -114,7 +114,7 @@ export class MessageIntake {
     this.#countProblem(problem.code)
     const request = problem.request
     if (request === null || problem.status === 0) return
-    if (!this.#limiter.admit(source.host)) {
+    if (!this.#limiter.admit(source)) {
       this.#suppressed.add()
       return
     }

@@ -5,6 +5,7 @@ import type { Counter } from '#core/counters.ts'
 import { type Connection, type Endpoint, endpointText, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import type { Flow, Target, TransportName } from '#sip/flow.ts'
+import { sourceKey } from '#sip/ip-address.ts'
 import { bestListener, type Listening } from '#sip/listening.ts'
 import { type Message, Request } from '#sip/message.ts'
 import type { MessageIntake } from '#sip/message-intake.ts'
@@ -15,6 +16,7 @@ import { TrafficCounters } from '#sip/traffic-counters.ts'
 /** Bounds of the connections of one transport layer. */
 export interface StreamLimits {
   readonly connectionsMax: number
+  /** From or to one address (IPv6: one /64). */
   readonly connectionsPerAddressMax: number
   /** A connection on which nothing passes and that nobody watches is closed after this time. */
   readonly idleMs: number
@@ -73,6 +75,7 @@ export class StreamPool {
   readonly #connected: Counter
   readonly #refused: Counter
   #waitingOctets = 0
+  #stopped = false
 
   constructor(
     ports: Ports,
@@ -156,6 +159,7 @@ export class StreamPool {
 
   /** Closes every connection after what is queued. */
   stop(): void {
+    this.#stopped = true
     for (const flow of [...this.#flows]) flow.close('closed')
   }
 
@@ -179,10 +183,10 @@ export class StreamPool {
   onEnded(flow: StreamFlow, reason: string): void {
     this.#flows.delete(flow)
     this.#unproven.delete(flow)
-    const { host } = flow.remote
-    const count = (this.#perSource.get(host) ?? 1) - 1
-    if (count === 0) this.#perSource.delete(host)
-    else this.#perSource.set(host, count)
+    const source = sourceKey(flow.remote)
+    const count = (this.#perSource.get(source) ?? 1) - 1
+    if (count === 0) this.#perSource.delete(source)
+    else this.#perSource.set(source, count)
     const key = keyOf(flow.transport, flow.remote)
     const rest = (this.#byRemote.get(key) ?? []).filter((other) => other !== flow)
     if (rest.length === 0) this.#byRemote.delete(key)
@@ -230,7 +234,8 @@ export class StreamPool {
   }
 
   #hasRoom(remote: Endpoint): boolean {
-    if ((this.#perSource.get(remote.host) ?? 0) >= this.limits.connectionsPerAddressMax) {
+    if (this.#stopped) return false
+    if ((this.#perSource.get(sourceKey(remote)) ?? 0) >= this.limits.connectionsPerAddressMax) {
       this.#refused.add()
       return false
     }
@@ -246,8 +251,8 @@ export class StreamPool {
 
   #add(flow: StreamFlow): void {
     this.#flows.add(flow)
-    const { host } = flow.remote
-    this.#perSource.set(host, (this.#perSource.get(host) ?? 0) + 1)
+    const source = sourceKey(flow.remote)
+    this.#perSource.set(source, (this.#perSource.get(source) ?? 0) + 1)
     const key = keyOf(flow.transport, flow.remote)
     const flows = this.#byRemote.get(key)
     if (flows === undefined) this.#byRemote.set(key, [flow])

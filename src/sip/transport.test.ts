@@ -487,6 +487,13 @@ test('connections from one source are bounded', () => {
   assert.ok(ports.net.listeners[0]?.accept(endpoint(PHONE.host, 4)))
 })
 
+test('addresses of one IPv6 network count as one source', () => {
+  const { ports } = up({ limits: { connectionsPerAddressMax: 1 } })
+  accepted(ports, endpoint('2001:db8::1', 1))
+  assert.equal(ports.net.listeners[0]?.accept(endpoint('2001:db8::2', 1)), null)
+  assert.ok(ports.net.listeners[0]?.accept(endpoint('2001:db8:0:1::2', 1)))
+})
+
 test('when all places are taken, a connection that brought no message makes room; one that did never does', () => {
   const { ports } = up({ limits: { connectionsMax: 2 } })
   const proven = accepted(ports, endpoint('198.51.100.1', 1))
@@ -623,4 +630,8 @@ test('stop leaves nothing open, armed or held', () => {
   assert.deepEqual(transport.audit(), { flows: 0, connections: 0, waitingOctets: 0 })
   assert.equal(ports.clock.armed, 0)
   assert.equal(user.requests.length, 2)
+  const late = user.requests[1]
+  assert.ok(late)
+  transport.flowForResponse(late.request, late.flow).send('SIP/2.0 200 OK\r\n\r\n')
+  assert.equal(ports.net.connections.length, 1)
 })

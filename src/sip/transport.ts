@@ -116,7 +116,7 @@ export class SipTransport implements ListenerWatcher {
    * of connections is reached.
    */
   flowTo(target: Target): Flow | null {
-    if (target.transport !== 'udp') return this.#stopped ? null : this.#pool.flowTo(target)
+    if (target.transport !== 'udp') return this.#pool.flowTo(target)
     const listener = bestListener(this.#udp, 'udp', target.endpoint)
     return listener === null ? null : listener.flowTowards(target.endpoint, null)
   }
