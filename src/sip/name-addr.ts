@@ -89,7 +89,8 @@ function readUnusual(text: string): NameAddr | string {
     if (text.charCodeAt(open) !== 60) return 'no "<" after the display name'
   } else if (text.charCodeAt(start) !== 60) {
     open = text.indexOf('<', start)
-    if (open < 0) return readAddrSpec(text, start)
+    // A '<' within a quoted parameter value opens nothing.
+    if (open < 0 || text.slice(start, open).includes('"')) return readAddrSpec(text, start)
     if (!DISPLAY_TOKENS_ONLY.test(text.slice(start, open))) return 'display name must be quoted'
   }
   const close = text.indexOf('>', open)

@@ -88,7 +88,7 @@ export class Uri {
 
   /** What follows ':' in the userinfo, or ''. */
   get password(): string {
-    return this.text.slice(this.#userEnd + 1, this.#hostStart - 1)
+    return this.isSip ? this.text.slice(this.#userEnd + 1, this.#hostStart - 1) : ''
   }
 
   /** In lower case, without brackets, IPv6 in its canonical spelling; '' for other schemes than sip and sips. */
@@ -188,7 +188,8 @@ export function portColonIn(text: string, start: number, end: number): number {
 /** The host in [start, end), which is well-formed but for the inside of brackets: in its comparable form, or ''. */
 export function hostIn(text: string, start: number, end: number): string {
   if (text.charCodeAt(start) !== 91) return text.slice(start, end).toLowerCase()
-  const address = text.slice(start + 1, end - 1)
+  // RFC 5118 §4.10: the grammar of RFC 3261 allows one colon too many before an embedded IPv4 address.
+  const address = text.slice(start + 1, end - 1).replace(/:::(?=\d{1,3}\.)/, '::')
   return address.includes(':') ? (parseIp(address)?.host ?? '') : ''
 }
 
