@@ -116,9 +116,14 @@ function transportFrom(text: string | undefined): TransportName | null {
   return text === 'udp' || text === 'tcp' || text === 'tls' ? text : null
 }
 
-/** FNV-1a of the text from `at` on, in eight hexadecimal digits: finds what a disk or an editor did, not what an enemy does. */
+/**
+ * FNV-1a of the text from `at` on, two characters a step, in eight hexadecimal digits: finds what a disk or an editor did,
+ * not what an enemy does.
+ */
 function checksum(text: string, at: number): string {
   let sum = 0x811c9dc5
-  for (let i = at; i < text.length; i += 1) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193)
+  const last = text.length - 1
+  for (; at < last; at += 2) sum = Math.imul(sum ^ (text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16)), 0x01000193)
+  if (at === last) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193)
   return (sum >>> 0).toString(16).padStart(CHECKSUM_LENGTH, '0')
 }

@@ -47,8 +47,10 @@ export class Location {
   #sweptS = 0
   #lines = 0
   #compacting = false
-  #compactAt = COMPACTION_LINES_MIN
+  /** After a failed compaction: not again before the journal has so many lines. */
+  #retryAtLines = 0
   #storeFailed = false
+  #closed = false
 
   /** Reads the journal. Throws only when the store does (see `Store.open`). */
   constructor(ports: Ports) {
@@ -61,7 +63,6 @@ export class Location {
     this.#sweptS = Math.floor(ports.clock.now() / 1000)
     const { journal, torn } = ports.store.open(LOCATION_JOURNAL, (line) => this.#replay(line), this)
     this.#journal = journal
-    this.#settleCompaction()
     ports.log.event(this.#corrupt.value > 0 || torn ? 'warn' : 'info', 'LOCATION_LOADED', {
       bindings: this.#count,
       aors: this.#entries.size,
@@ -141,6 +142,7 @@ export class Location {
 
   /** Ends: syncs and closes the journal. Bindings stay in it. */
   close(): void {
+    this.#closed = true
     this.#ports.clock.cancel(this.#timer)
     this.#journal.close()
   }
@@ -236,22 +238,22 @@ export class Location {
   }
 
   #compactIfDue(): void {
-    if (this.#compacting || this.#lines < this.#compactAt) return
+    if (this.#compacting || this.#lines < this.#retryAtLines) return
+    if (this.#lines < Math.max(COMPACTION_LINES_MIN, this.#entries.size * COMPACTION_FACTOR)) return
     this.#compacting = true
     const linesBefore = this.#lines
     const drawn = { lines: 0 }
     this.#journal.rewrite(this.#liveLines(drawn), (succeeded) => {
       this.#compacting = false
-      if (succeeded) this.#lines = drawn.lines + this.#lines - linesBefore
-      else this.#ports.log.event('warn', 'LOCATION_COMPACTION_FAILED', { lines: this.#lines })
-      this.#settleCompaction()
-      // After a failure not at once again: when as much has come as there is.
-      if (!succeeded) this.#compactAt = Math.max(this.#compactAt, this.#lines * COMPACTION_FACTOR)
+      if (this.#closed) return
+      if (succeeded) {
+        this.#lines = drawn.lines + this.#lines - linesBefore
+        this.#retryAtLines = 0
+      } else {
+        this.#retryAtLines = this.#lines * COMPACTION_FACTOR
+        this.#ports.log.event('warn', 'LOCATION_COMPACTION_FAILED', { lines: this.#lines })
+      }
     })
-  }
-
-  #settleCompaction(): void {
-    this.#compactAt = Math.max(COMPACTION_LINES_MIN, this.#entries.size * COMPACTION_FACTOR)
   }
 
   /** Each line says what holds when it is drawn; what changes later is appended after it, so the last line is right. */
