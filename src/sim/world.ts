@@ -156,6 +156,11 @@ export class World {
     this.#violation ??= new Violation(`at ${this.nowMs.toFixed(1)} ms: ${message}`)
   }
 
+  /** Throws what was reported and not thrown yet. */
+  raise(): void {
+    if (this.#violation !== null) throw this.#violation
+  }
+
   /** Fires one event. An assertion inside the system under test comes out of here as it is. */
   step(): boolean {
     const stepped = this.time.step()

@@ -1,0 +1,54 @@
+// Compares the call detail records that a switch left on its disk with what was on the wire.
+
+import type { Cdr } from '#schema/cdr.ts'
+import type { Disk } from '#sim/disk.ts'
+import type { LegTimes } from '#sim/switch-checker.ts'
+
+/** Rounding to whole milliseconds on both sides. */
+const TOLERANCE_MS = 5
+
+/** What is wrong with the records; empty when nothing. `powerLost` allows that records never synced are missing. */
+export function checkCdrs(disk: Disk, legs: ReadonlyMap<string, LegTimes>, powerLost: boolean): string[] {
+  const problems: string[] = []
+  const records: Cdr[] = []
+  for (const name of disk.names('cdr')) for (const line of disk.lines(name)) records.push(JSON.parse(line))
+  records.forEach((record, at) => {
+    if (record.sequence !== at + 1) problems.push(`record ${at + 1} has number ${record.sequence}`)
+  })
+  const byCall = new Map<string, Cdr[]>()
+  for (const record of records) byCall.set(record.callId, [...(byCall.get(record.callId) ?? []), record])
+  const seen = new Map<string, Cdr[]>()
+  for (const [callId, own] of byCall) {
+    const kinds = own.filter(({ type }) => type !== 'INTERMEDIATE').map(({ type }) => type)
+    const shape = kinds.join(' ')
+    if (shape !== 'ATTEMPT' && shape !== 'START STOP') problems.push(`call ${callId} has the records '${shape}'`)
+    const callerLeg = own[0]?.legs.find(({ side }) => side === 'caller')?.callId
+    if (callerLeg !== undefined) seen.set(callerLeg, own)
+    problems.push(...compare(own, legs))
+  }
+  if (powerLost) return problems
+  for (const [callId, leg] of legs) {
+    // A leg of which the switch answered the INVITE is a caller's.
+    if (leg.answeredMs >= 0 && !seen.has(callId)) problems.push(`the answered call ${callId} has no record`)
+  }
+  return problems
+}
+
+function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>): string[] {
+  const last = records.at(-1)
+  const callerLeg = last?.legs.find(({ side }) => side === 'caller')?.callId
+  const caller = callerLeg === undefined ? undefined : legs.get(callerLeg)
+  if (last === undefined || caller === undefined || last.type === 'START') return []
+  const name = `call ${last.callId}`
+  const crashed = last.legs.some(({ callId }) => legs.get(callId)?.crashed)
+  if (last.type === 'ATTEMPT') return caller.answeredMs >= 0 ? [`${name} was answered and has an ATTEMPT`] : []
+  if (caller.answeredMs < 0) return crashed ? [] : [`${name} has a STOP and was never answered`]
+  if (crashed) return []
+  const ends = last.legs.map(({ callId }) => legs.get(callId)?.endedMs ?? -1).filter((endedMs) => endedMs >= 0)
+  if (ends.length === 0) return [`${name} has a STOP and no BYE was seen`]
+  const wireMs = Math.min(...ends) - caller.answeredMs
+  const recordMs = last.durationMs ?? Number.NaN
+  return Math.abs(recordMs - wireMs) <= TOLERANCE_MS
+    ? []
+    : [`${name} lasted ${wireMs} ms on the wire, ${recordMs} in its STOP`]
+}

@@ -1,0 +1,313 @@
+// Watches every message that goes into and comes out of a switch, and says what no switch may do.
+
+import { endpointText } from '#core/net.ts'
+import { latin1 } from '#sim/agent-wire.ts'
+import { hostOf, parameter, SipText, uriOf } from '#sim/sip-text.ts'
+import type { WireEvent, WireObserver } from '#sim/wire.ts'
+import type { World } from '#sim/world.ts'
+import { checkRequest, checkResponse } from '#sip/check.ts'
+import { ParseProblem, parseMessage, Request, Response } from '#sip/message.ts'
+
+const MARK = /zq(\d+)x/g
+const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g
+/** How long after a 2xx its ACK may be missing before the call must have been ended (64 × T1). */
+const LIFETIME_MS = 32_000
+
+/** Who an agent is on the wire. */
+export interface KnownAgent {
+  readonly index: number
+  readonly host: string
+  /** Its own address and those of the NATs before it. */
+  readonly addresses: readonly string[]
+}
+
+interface Asked {
+  readonly source: string
+  readonly connection: number
+  readonly method: string
+  readonly text: string
+  readonly atMs: number
+  readonly finals: Set<string>
+}
+
+interface Answered {
+  readonly atMs: number
+  readonly text: string
+  done: boolean
+}
+
+/** When a leg of the switch's was answered and ended, by Call-ID: what CDRs are compared with. */
+export interface LegTimes {
+  answeredMs: number
+  endedMs: number
+  /** The switch died while the leg was known. */
+  crashed: boolean
+  refused: number
+}
+
+export class SwitchChecker implements WireObserver {
+  readonly legs = new Map<string, LegTimes>()
+  messages = 0
+  readonly #world: World
+  readonly #machine: string
+  readonly #ownHost: string
+  readonly #agents = new Map<number, KnownAgent>()
+  /** Addresses that only these agents may see. */
+  readonly #owners = new Map<string, Set<number>>()
+  /** Which agent was last heard from at an endpoint or on a connection. */
+  readonly #heard = new Map<string, number>()
+  /** Hosts whose messages are rubbish on purpose. */
+  readonly #strangers = new Set<string>()
+  readonly #asked = new Map<string, Asked>()
+  /** 2xx of ours without ACK, by Call-ID and To tag. */
+  readonly #accepted = new Map<string, Answered>()
+  /** 2xx that came to us and have no ACK of ours, by Call-ID, To tag and CSeq. */
+  readonly #toAcknowledge = new Map<string, Answered>()
+  readonly #streams = new Map<string, string>()
+  readonly #closedConnections = new Set<number>()
+  /** By address of record: contact → world time of expiry, as last told to a phone. */
+  readonly #bound = new Map<string, Map<string, number>>()
+  /** Addresses of record whose bindings must be found again after a crash. */
+  readonly #unproven = new Set<string>()
+  bindingsProven = 0
+
+  constructor(world: World, machine: string, ownHost: string) {
+    this.#world = world
+    this.#machine = machine
+    this.#ownHost = ownHost
+    world.observe(this)
+  }
+
+  know(agent: KnownAgent): void {
+    this.#agents.set(agent.index, agent)
+    for (const address of agent.addresses) {
+      const owners = this.#owners.get(address) ?? new Set()
+      owners.add(agent.index)
+      this.#owners.set(address, owners)
+    }
+  }
+
+  knowStranger(host: string): void {
+    this.#strangers.add(host)
+  }
+
+  /** The switch's process died: what it owed it owes no more; what it had stored it must still have. */
+  onCrash(power: boolean): void {
+    this.#asked.clear()
+    this.#accepted.clear()
+    this.#toAcknowledge.clear()
+    this.#streams.clear()
+    for (const leg of this.legs.values()) if (leg.endedMs < 0) leg.crashed = true
+    this.#unproven.clear()
+    if (power) this.#bound.clear()
+    else for (const address of this.#bound.keys()) this.#unproven.add(address)
+  }
+
+  onWire(event: WireEvent): void {
+    if (event.fate === 'closed') this.#closedConnections.add(event.connection)
+    if (event.at !== this.#machine || (event.fate !== 'sent' && event.fate !== 'delivered')) return
+    const remote = event.fate === 'sent' ? event.destination : event.source
+    const place = event.connection === 0 ? endpointText(remote) : `connection ${event.connection}`
+    for (const text of this.#messagesIn(event)) {
+      this.messages++
+      if (this.#strangers.has(remote.host)) continue
+      const message = SipText.parse(text)
+      if (event.fate === 'delivered') {
+        if (typeof message !== 'string') this.#onReceived(message, text, place, event)
+      } else if (typeof message === 'string') this.#fault(`sent what no strict reader reads: ${message}`, text)
+      else this.#onSent(message, text, place, event)
+    }
+  }
+
+  /** At idle: whatever is still owed. */
+  finish(): void {
+    const nowMs = this.#world.nowMs
+    for (const asked of this.#asked.values()) {
+      if (asked.finals.size > 0 || asked.method === 'ACK' || this.#closedConnections.has(asked.connection)) continue
+      this.#fault(
+        `a ${asked.method} of ${asked.atMs.toFixed(0)} ms from ${asked.source} never got a final response`,
+        asked.text,
+      )
+    }
+    for (const answered of this.#accepted.values()) {
+      if (!answered.done && nowMs - answered.atMs > LIFETIME_MS)
+        this.#fault('a 2xx of ours got no ACK and no BYE followed', answered.text)
+    }
+    for (const answered of this.#toAcknowledge.values()) {
+      if (!answered.done) this.#fault(`a 2xx of ${answered.atMs.toFixed(0)} ms to us never got an ACK`, answered.text)
+    }
+  }
+
+  // ── in ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onReceived(message: SipText, text: string, place: string, event: WireEvent): void {
+    const mark = /zq(\d+)x/.exec(message.isRequest ? message.branch : `${message.toTag} ${message.get('contact')}`)
+    if (mark !== null) this.#heard.set(place, Number(mark[1]))
+    if (message.isRequest) {
+      this.#onRequestReceived(message, text, place, event)
+      return
+    }
+    if (message.sequenceMethod !== 'INVITE' || message.status < 200 || message.status >= 300) return
+    const key = `${message.callId} ${message.toTag} ${message.sequence}`
+    if (!this.#toAcknowledge.has(key)) this.#toAcknowledge.set(key, { atMs: this.#world.nowMs, text, done: false })
+  }
+
+  #onRequestReceived(message: SipText, text: string, place: string, event: WireEvent): void {
+    const { method } = message
+    if (method === 'ACK') {
+      const answered = this.#accepted.get(`${message.callId} ${message.toTag}`)
+      if (answered !== undefined) answered.done = true
+      return
+    }
+    if (method === 'BYE') this.#ended(message.callId)
+    const key = transactionOf(message)
+    if (this.#asked.has(key)) return
+    const { connection } = event
+    this.#asked.set(key, { source: place, connection, method, text, atMs: this.#world.nowMs, finals: new Set() })
+  }
+
+  // ── out ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onSent(message: SipText, text: string, place: string, event: WireEvent): void {
+    const problems = message.problems()
+    if (problems.length > 0) this.#fault(`sent a message with ${problems.join(', ')}`, text)
+    this.#reparse(text)
+    this.#checkLeaks(message, text, place, event)
+    const vias = message.all('via').filter((via) => hostOf(`sip:${via.split(/\s+/)[1] ?? ''}`).host === this.#ownHost)
+    if (vias.length > 1) this.#fault('sent a request that passed it before', text)
+    if (message.isRequest) this.#onRequestSent(message)
+    else this.#onResponseSent(message, text, place)
+  }
+
+  #onRequestSent(message: SipText): void {
+    if (message.method === 'ACK') {
+      const answered = this.#toAcknowledge.get(`${message.callId} ${message.toTag} ${message.sequence}`)
+      if (answered !== undefined) answered.done = true
+    } else if (message.method === 'BYE') {
+      this.#ended(message.callId)
+      const answered = this.#accepted.get(`${message.callId} ${message.fromTag}`)
+      if (answered !== undefined) answered.done = true
+    }
+  }
+
+  #onResponseSent(message: SipText, text: string, place: string): void {
+    const asked = this.#asked.get(transactionOf(message))
+    if (asked === undefined) {
+      this.#fault(`sent a response that nobody asked for to ${place}`, text)
+      return
+    }
+    const moved = asked.connection !== 0 && this.#closedConnections.has(asked.connection)
+    if (asked.source !== place && !moved)
+      this.#fault(`sent a response to ${place}; the request came from ${asked.source}`, text)
+    if (message.status < 200) return
+    asked.finals.add(`${message.status}/${message.toTag}`)
+    if (asked.finals.size > 1)
+      this.#fault(`answered one ${asked.method} in two ways: ${[...asked.finals].join(' and ')}`, text)
+    if (asked.method === 'REGISTER' && message.status === 200) this.#onRegistered(message, text)
+    if (asked.method !== 'INVITE') return
+    const leg = this.#leg(message.callId)
+    if (message.status >= 300) {
+      if (leg.answeredMs < 0) leg.refused = message.status
+      return
+    }
+    if (leg.answeredMs < 0) leg.answeredMs = this.#world.nowMs
+    const key = `${message.callId} ${message.toTag}`
+    if (!this.#accepted.has(key)) this.#accepted.set(key, { atMs: this.#world.nowMs, text, done: leg.endedMs >= 0 })
+  }
+
+  /** RFC 3261 §10.3 step 8: the 200 lists all bindings. After a crash the list still has every one that had been told. */
+  #onRegistered(message: SipText, text: string): void {
+    const address = uriOf(message.get('to'))
+    const nowMs = this.#world.nowMs
+    const told = new Map<string, number>()
+    for (const contact of message.all('contact')) {
+      told.set(uriOf(contact), nowMs + 1_000 * Number(/;\s*expires=(\d+)/i.exec(contact)?.[1] ?? 0))
+    }
+    if (this.#unproven.delete(address)) {
+      const asker = /zq(\d+)x/.exec(message.callId)?.[1]
+      for (const [uri, untilMs] of this.#bound.get(address) ?? []) {
+        // A phone's own binding may just have been removed by this very request; one that runs out now may be gone.
+        if (untilMs < nowMs + 1_000 || told.has(uri)) continue
+        if (!uri.includes(`zq${asker}x`)) this.#fault(`forgot the binding ${uri} of ${address} in a crash`, text)
+      }
+      this.bindingsProven += told.size
+    }
+    this.#bound.set(address, told)
+  }
+
+  #reparse(text: string): void {
+    const message = parseMessage(text)
+    if (message instanceof ParseProblem) {
+      this.#fault(`sent what its own parser refuses: ${JSON.stringify(message)}`, text)
+      return
+    }
+    let problem: ParseProblem | null = null
+    if (message instanceof Request) problem = checkRequest(message)
+    else if (message instanceof Response) problem = checkResponse(message)
+    if (problem !== null) this.#fault(`sent what its own check refuses: ${JSON.stringify(problem)}`, text)
+  }
+
+  /** Nothing in the headers may come from another agent than the one it goes to. Bodies are excepted. */
+  #checkLeaks(message: SipText, text: string, place: string, event: WireEvent): void {
+    const owner = this.#heard.get(place) ?? this.#agentAt(event.destination.host)
+    const registration = message.sequenceMethod === 'REGISTER'
+    if (owner === undefined || registration) return
+    const head = text.slice(0, text.indexOf('\r\n\r\n'))
+    for (const [, index] of head.matchAll(MARK)) {
+      if (Number(index) !== owner) this.#fault(`told agent ${owner} an identifier of agent ${index}`, text)
+    }
+    for (const [address] of head.matchAll(ADDRESS)) {
+      const owners = this.#owners.get(address)
+      if (owners !== undefined && !owners.has(owner)) this.#fault(`told agent ${owner} the address ${address}`, text)
+    }
+  }
+
+  #agentAt(host: string): number | undefined {
+    const owners = this.#owners.get(host)
+    return owners?.size === 1 ? [...owners][0] : undefined
+  }
+
+  #ended(callId: string): void {
+    const leg = this.#leg(callId)
+    if (leg.endedMs < 0) leg.endedMs = this.#world.nowMs
+  }
+
+  #leg(callId: string): LegTimes {
+    let leg = this.legs.get(callId)
+    if (leg === undefined) {
+      leg = { answeredMs: -1, endedMs: -1, crashed: false, refused: 0 }
+      this.legs.set(callId, leg)
+    }
+    return leg
+  }
+
+  #messagesIn(event: WireEvent): string[] {
+    const text = latin1(event.bytes)
+    if (event.connection === 0) return /^[A-Z]/.test(text) && text.includes('\r\n\r\n') ? [text] : []
+    const key = `${event.connection} ${event.fate}`
+    let rest = (this.#streams.get(key) ?? '') + text
+    const messages: string[] = []
+    for (;;) {
+      while (rest.startsWith('\r\n')) rest = rest.slice(2)
+      const end = rest.indexOf('\r\n\r\n')
+      if (end < 0) break
+      const size = end + 4 + Number(/\r\n(?:content-length|l)[ \t]*:[ \t]*(\d+)/i.exec(rest.slice(0, end))?.[1] ?? 0)
+      if (rest.length < size) break
+      messages.push(rest.slice(0, size))
+      rest = rest.slice(size)
+    }
+    this.#streams.set(key, rest)
+    return messages
+  }
+
+  #fault(what: string, text: string): void {
+    this.#world.violation(`the switch ${what}\n${text}`)
+  }
+}
+
+/** RFC 3261 §17.2.3. */
+function transactionOf(message: SipText): string {
+  const via = message.all('via')[0] ?? ''
+  const sentBy = via.split(/\s+/)[1]?.split(';')[0] ?? ''
+  return `${parameter(via, 'branch')} ${sentBy} ${message.sequenceMethod}`
+}
