@@ -283,6 +283,8 @@ const SAMPLES: readonly { name: string; path: string; text: string; broken: read
     broken: ['module-state:2'],
   },
   { name: 'var at module level', path: 'tools/a.ts', text: 'export var count = 0', broken: ['module-state:2'] },
+  { name: 'let in a program of the bench', path: 'bench/a.ts', text: 'let count = 0\ncount++', broken: [] },
+  { name: 'let in a program of src', path: 'src/bin/a.ts', text: 'let count = 0\ncount++', broken: ['module-state:2'] },
   {
     name: 'an empty Map at module level',
     path: 'src/sip/a.ts',

@@ -103,8 +103,9 @@ export function parseProject(root: string, tsconfig: string, options: APIOptions
   }
 }
 
+/** Tests, and the generators of their values (`message.arbitrary.ts`). */
 export function isTest(path: string): boolean {
-  return path.endsWith('.test.ts')
+  return /\.(test|arbitrary)\.ts$/.test(path)
 }
 
 /** 'sip' for 'src/sip/via.ts'; null outside `src`. */
@@ -171,7 +172,7 @@ class FileCheck {
   #checkModuleState(statement: VariableStatement): void {
     const flags = statement.declarationList.flags
     if ((flags & NodeFlags.BlockScoped) === 0 || (flags & NodeFlags.Let) !== 0) {
-      if (!isAmbientDeclaration(statement)) {
+      if (!isAmbientDeclaration(statement) && !this.#isProgram()) {
         this.#report(statement, 'module-state', 'state at module level: give it an owner (a class) or make it const')
       }
     }
@@ -184,6 +185,12 @@ class FileCheck {
         this.#report(statement, 'module-state', `an empty ${value.expression.text} at module level is mutable state`)
       }
     }
+  }
+
+  /** Outside the product, a file that exports nothing is a program or a test: its top level is its main function. */
+  #isProgram(): boolean {
+    if (this.#folder !== null && !this.#test) return false
+    return !this.#file.tree.statements.some((statement) => isExport(statement))
   }
 
   #checkNode(node: Node): void {
@@ -279,6 +286,12 @@ function lineOf(file: ParsedFile, node: Node): number {
 function hasDefaultModifier(node: Node): boolean {
   const modifiers = (node as { modifiers?: readonly Node[] }).modifiers
   return modifiers?.some((modifier) => modifier.kind === SyntaxKind.DefaultKeyword) ?? false
+}
+
+function isExport(node: Node): boolean {
+  const modifiers = (node as { modifiers?: readonly Node[] }).modifiers
+  const exported = modifiers?.some((modifier) => modifier.kind === SyntaxKind.ExportKeyword) ?? false
+  return exported || is.isExportDeclaration(node) || is.isExportAssignment(node)
 }
 
 function isAmbientDeclaration(node: VariableStatement): boolean {
