@@ -2,7 +2,7 @@
 // it runs on whatever Node ≥ 20 the machine has, before anything is installed. When nothing is missing it says nothing.
 
 import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -128,7 +128,7 @@ function locked(action) {
       if (error.code !== 'EEXIST') throw error
     }
     const owner = Number(readText(path))
-    if (owner > 0 && !isAlive(owner)) rmSync(path, { force: true })
+    if (owner > 0 && !isAlive(owner)) takeAway(path, owner)
     if (Date.now() > giveUpMs)
       throw new Error(`another set-up holds ${path} for too long; remove the file if none runs`)
     if (!told) say('waiting for another set-up to finish …')
@@ -140,6 +140,21 @@ function locked(action) {
   } finally {
     rmSync(path, { force: true })
   }
+}
+
+/**
+ * Removes the lock of a set-up that died. Renaming first decides between several that see it at once; who finds that it
+ * moved a living one's lock puts it back.
+ */
+function takeAway(path, owner) {
+  const aside = `${path}.${process.pid}`
+  try {
+    renameSync(path, aside)
+  } catch {
+    return
+  }
+  if (Number(readText(aside)) === owner) rmSync(aside, { force: true })
+  else renameSync(aside, path)
 }
 
 function readText(path) {
