@@ -135,6 +135,7 @@ class Location implements AnswerSink, TimerOwner {
   readonly #uri: Uri
   readonly #sink: LocationSink
   readonly #timer = new Timer(this)
+  readonly #next = new Timer(this)
   readonly #answers = new Map<string, Answer>()
   #waiting = 0
   #questions = 0
@@ -164,16 +165,23 @@ class Location implements AnswerSink, TimerOwner {
   onAnswer(key: string, answer: Answer): void {
     this.#note(key, answer)
     this.#waiting -= 1
-    if (this.#waiting === 0) this.advance()
+    // From the clock, so that a fault of whoever asked stays his own.
+    if (this.#waiting === 0) this.#ports.clock.arm(this.#next, 'advance', 0)
   }
 
-  onTimer(_name: string): void {
+  onTimer(name: string): void {
+    if (name === 'advance') {
+      this.advance()
+      return
+    }
+    this.#ports.clock.cancel(this.#next)
     this.#cache.forget(this)
     this.#locator.finish(this, [], 'LOCATE_TIMEOUT', this.#sink)
   }
 
   stop(): void {
     this.#ports.clock.cancel(this.#timer)
+    this.#ports.clock.cancel(this.#next)
     this.#cache.forget(this)
   }
 

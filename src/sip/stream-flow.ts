@@ -116,7 +116,7 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     this.#watchers.delete(watcher)
   }
 
-  /** Writes what is queued and closes; watchers are told when it is done. */
+  /** Writes what is queued and closes. Watchers are told when that is done, from the clock: the one catch is around it. */
   close(reason: string): void {
     if (this.#state === 'opening') {
       this.abort(reason)
@@ -131,7 +131,7 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
     this.#pool.clock.arm(this.#life, 'linger', LINGER_MS)
   }
 
-  /** Drops what is queued and closes; watchers are told from the clock, never before this call returns. */
+  /** Drops what is queued and closes. */
   abort(reason: string): void {
     if (this.#state === 'closed') return
     const connection = this.#connection
@@ -163,7 +163,7 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   onClose(_connection: Connection, reason: string): void {
     if (this.#state === 'closed') return
     this.#end(this.#reason === '' ? reason : this.#reason)
-    this.#tell()
+    this.#pool.clock.arm(this.#life, 'tell', 0)
   }
 
   onFrame(text: string): void {
@@ -304,10 +304,15 @@ export class StreamFlow extends Flow implements ConnectionSink, FrameSink, FlowM
   }
 
   #tell(): void {
-    // One that another takes out while they are told is not told any more.
-    for (const watcher of this.#watchers) {
-      this.#watchers.delete(watcher)
-      watcher.onFlowClosed(this, this.#reason)
+    try {
+      // One that another takes out while they are told is not told any more.
+      for (const watcher of this.#watchers) {
+        this.#watchers.delete(watcher)
+        watcher.onFlowClosed(this, this.#reason)
+      }
+    } finally {
+      // A watcher's fault is its own: the others hear of it in the next turn.
+      if (this.watched) this.#pool.clock.arm(this.#life, 'tell', 0)
     }
   }
 }

@@ -27,14 +27,16 @@ export class TrafficCounters {
   readonly #classes: readonly Counter[]
 
   constructor(counters: Counters, transport: TransportName, direction: 'received' | 'sent') {
-    const requests = `carillon_sip_requests_${direction}_total`
+    const labels = `direction="${direction}",transport="${transport}"`
+    const requests = 'carillon_sip_transport_requests_total'
     const make = (method: string): Counter =>
-      counters.counter(`${requests}{transport="${transport}",method="${method}"}`, `SIP requests ${direction}.`)
+      counters.counter(`${requests}{${labels},method="${method}"}`, 'SIP requests on the wire, retransmissions too.')
     for (const method of METHODS) this.#methods.set(method, make(method))
     this.#otherMethods = make('other')
-    const responses = `carillon_sip_responses_${direction}_total`
+    const responses = 'carillon_sip_transport_responses_total'
+    const help = 'SIP responses on the wire, retransmissions too.'
     this.#classes = [1, 2, 3, 4, 5, 6].map((digit) =>
-      counters.counter(`${responses}{transport="${transport}",class="${digit}xx"}`, `SIP responses ${direction}.`),
+      counters.counter(`${responses}{${labels},class="${digit}xx"}`, help),
     )
   }
 

@@ -152,7 +152,10 @@ test('a request in a datagram reaches the user with the flow back to its source'
   assert.deepEqual(got?.flow.remote, PHONE)
   assert.equal(got?.flow.sentBy, '192.0.2.1:5060')
   assert.equal(got?.flow.reliable, false)
-  assert.equal(counted(ports, 'carillon_sip_requests_received_total{transport="udp",method="OPTIONS"}'), 1)
+  assert.equal(
+    counted(ports, 'carillon_sip_transport_requests_total{direction="received",transport="udp",method="OPTIONS"}'),
+    1,
+  )
 })
 
 test('RFC 3581 §4: with rport the response goes to the source address and port, from the socket it came to', () => {
@@ -193,7 +196,10 @@ test('§18.1.2: a response whose topmost Via is not ours is dropped and counted'
   datagram(ports, response('192.0.2.1:5999'))
   assert.equal(user.responses.length, 2)
   assert.equal(counted(ports, 'carillon_sip_stray_responses_total'), 2)
-  assert.equal(counted(ports, 'carillon_sip_responses_received_total{transport="udp",class="2xx"}'), 2)
+  assert.equal(
+    counted(ports, 'carillon_sip_transport_responses_total{direction="received",transport="udp",class="2xx"}'),
+    2,
+  )
 })
 
 test('an advertised address stands in sent-by and is known again in responses', () => {
@@ -447,6 +453,8 @@ test('those who watch a connection are told once when it closes', () => {
   flow?.watch(user)
   connection.sink?.onClose(connection, 'ECONNRESET')
   connection.sink?.onClose(connection, 'ECONNRESET')
+  assert.deepEqual(user.closed, [])
+  ports.clock.pass(0)
   assert.deepEqual(user.closed, ['ECONNRESET'])
   assert.equal(flow?.closed, true)
   flow?.send('SIP/2.0 200 OK\r\n\r\n')
@@ -461,7 +469,25 @@ test('one watcher that takes out another while they are told spares it', () => {
   flow?.watch({ onFlowClosed: (closed) => closed.unwatch(user) })
   flow?.watch(user)
   connection.sink?.onClose(connection, 'closed')
+  ports.clock.pass(0)
   assert.deepEqual(user.closed, [])
+})
+
+test('a watcher that throws keeps no other from being told', () => {
+  const { ports, user } = up()
+  const connection = accepted(ports)
+  connection.receive(request(OVER_TCP))
+  const flow = user.requests[0]?.flow
+  flow?.watch({
+    onFlowClosed: () => {
+      throw new Error('mine')
+    },
+  })
+  flow?.watch(user)
+  connection.sink?.onClose(connection, 'closed')
+  assert.throws(() => ports.clock.pass(0), /mine/)
+  ports.clock.pass(0)
+  assert.deepEqual(user.closed, ['closed'])
 })
 
 test('a far side that does not read is given up, and its watchers hear of it after send has returned', () => {
