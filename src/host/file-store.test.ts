@@ -29,6 +29,9 @@ class FakeTime implements TimeSource {
   wakeAfter(delayMs: number): void {
     this.wakeAtMs = this.nowMs + delayMs
   }
+  sleep(): void {
+    this.wakeAtMs = Number.POSITIVE_INFINITY
+  }
 }
 
 /** A storage in a folder of its own, whose calls fail when the test says so, and whose asynchronous calls wait for the test. */

@@ -23,9 +23,13 @@ class SystemTime implements TimeSource {
     return Date.now()
   }
 
-  wakeAfter(delayMs: number): void {
+  sleep(): void {
     if (this.#timeout !== null) clearTimeout(this.#timeout)
     this.#timeout = null
+  }
+
+  wakeAfter(delayMs: number): void {
+    this.sleep()
     if (delayMs === 0) setImmediate(this.#turn)
     else this.#timeout = setTimeout(this.#turn, delayMs)
   }

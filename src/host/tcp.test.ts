@@ -1,15 +1,16 @@
 // Connections and listeners on loopback, plain and with TLS.
 
 import assert from 'node:assert/strict'
-import { createServer, connect as rawConnect } from 'node:net'
+import { type AddressInfo, createServer, connect as rawConnect } from 'node:net'
 import { after, test } from 'node:test'
-import { connect as rawTls } from 'node:tls'
+import { createServer as createTlsServer, connect as rawTls, type TLSSocket } from 'node:tls'
 import type { Connection, ConnectionSink, Endpoint, Listener, ListenerSink, TlsContext } from '#core/net.ts'
 import { NodeNet } from '#host/node-net.ts'
 import { makeCertificate } from '#host/self-signed.ts'
 import { systemClock } from '#host/system-clock.ts'
 import { tlsContextProblem } from '#host/tcp.ts'
-import { QUEUED_OCTETS_MAX } from '#host/tcp-connection.ts'
+import { CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, QUEUED_OCTETS_MAX } from '#host/tcp-connection.ts'
+import { LATE_MS_MAX, TimerWheel, type TimeSource } from '#host/timer-wheel.ts'
 
 const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 }
 
@@ -244,7 +245,7 @@ test('TLS: with verifyPeer a listener takes only clients with a verified certifi
   assert.equal(server.accepted.length, 1)
 })
 
-test('TLS: versions before 1.2 are refused, and SNI is sent', async () => {
+test('TLS: versions before 1.2 are refused', async () => {
   const server = await listen(contextOf(example))
   const refused = await new Promise<string>((resolve) => {
     const socket = rawTls({ port: server.local.port, host: '127.0.0.1', maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' })
@@ -283,4 +284,90 @@ test('TLS: a client that says nothing does not become a connection and is droppe
     socket.on('close', () => resolve())
   })
   assert.equal(server.accepted.length, 0)
+})
+
+/** Time that stands until the test moves it. */
+class FakeTime implements TimeSource {
+  nowMs = 0
+  now(): number {
+    return this.nowMs
+  }
+  wallMs(): number {
+    return this.nowMs
+  }
+  wakeAfter(): void {}
+  sleep(): void {}
+}
+
+test('a TLS handshake that the server never answers ends with ETIMEDOUT, and nothing stays armed', async () => {
+  const time = new FakeTime()
+  const wheel = new TimerWheel(time, (error) => faults.push(error))
+  const patient = new NodeNet(wheel, (error) => faults.push(error))
+  const server = createServer((socket) => socket.on('error', () => {}))
+  const connected = new Promise<void>((resolve) => server.on('connection', () => resolve()))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const client = new Recorder()
+  patient.connect({ ...LOOPBACK, port }, contextOf(example), 'example.net', client)
+  await connected
+  time.nowMs = CONNECT_TIMEOUT_MS - 1
+  wheel.turn()
+  assert.deepEqual(client.events, [])
+  time.nowMs = CONNECT_TIMEOUT_MS + LATE_MS_MAX
+  wheel.turn()
+  await client.closed()
+  assert.deepEqual(client.events, ['ETIMEDOUT'])
+  assert.equal(wheel.size, 0)
+  server.close()
+})
+
+test('a far side that does not close its half is dropped after a while', async () => {
+  const time = new FakeTime()
+  const wheel = new TimerWheel(time, (error) => faults.push(error))
+  const patient = new NodeNet(wheel, (error) => faults.push(error))
+  let ended: () => void = () => {}
+  const halfClosed = new Promise<void>((resolve) => {
+    ended = resolve
+  })
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {})
+    socket.on('end', ended)
+    socket.resume()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const client = new Recorder()
+  const { port } = server.address() as AddressInfo
+  const connection = patient.connect({ ...LOOPBACK, port }, null, null, client)
+  await client.until(() => client.events.includes('open'))
+  connection.close()
+  connection.send(Buffer.from('too late'))
+  await halfClosed
+  assert.deepEqual(client.events, ['open'])
+  time.nowMs = CLOSE_TIMEOUT_MS + LATE_MS_MAX
+  wheel.turn()
+  await client.closed()
+  assert.deepEqual(client.events, ['open', 'closed'])
+  assert.equal(wheel.size, 0)
+  server.close()
+})
+
+test('the server name of an outgoing TLS connection is sent, and addresses are numeric in IPv6, too', async () => {
+  const server = createTlsServer({ cert: example.certificate, key: example.key })
+  const named = new Promise<string | false>((resolve) => {
+    server.on('secureConnection', (socket) => {
+      socket.on('error', () => {})
+      resolve((socket as TLSSocket & { servername: string | false }).servername)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '::1', resolve))
+  const { port } = server.address() as AddressInfo
+  const client = new Recorder()
+  const remote: Endpoint = { host: '::1', port, family: 6 }
+  const connection = net.connect(remote, contextOf({ certificate: '', key: '' }), 'example.net', client)
+  assert.equal(await named, 'example.net')
+  await client.until(() => client.events.includes('open'))
+  assert.deepEqual({ ...connection.local, port: 0 }, { host: '::1', port: 0, family: 6 })
+  connection.abort()
+  await client.closed()
+  server.close()
 })

@@ -28,6 +28,10 @@ class FakeTime implements TimeSource {
     this.wakeAtMs = this.nowMs + delayMs
   }
 
+  sleep(): void {
+    this.wakeAtMs = Number.POSITIVE_INFINITY
+  }
+
   /** Sleeps until the wake-up asked for, or not beyond `limitMs`; whether there was one. */
   step(wheel: TimerWheel, limitMs = Number.POSITIVE_INFINITY, lateMs = 0): boolean {
     if (this.wakeAtMs > limitMs || this.wakeAtMs === Number.POSITIVE_INFINITY) {
@@ -149,6 +153,10 @@ test('a process without armed timers is not woken', () => {
   while (time.step(wheel));
   assert.equal(time.wakeAtMs, Number.POSITIVE_INFINITY)
   assert.equal(wheel.size, 0)
+  const timer = new Timer({ onTimer: () => {} })
+  wheel.arm(timer, 'B', 500)
+  wheel.cancel(timer)
+  assert.equal(time.wakeAtMs, Number.POSITIVE_INFINITY)
 })
 
 test('a far deadline costs few wake-ups', () => {

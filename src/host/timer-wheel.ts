@@ -49,6 +49,8 @@ export interface TimeSource {
    * A wake-up asked for earlier is replaced.
    */
   wakeAfter(delayMs: number): void
+  /** Forgets the wake-up asked for: nothing is armed. */
+  sleep(): void
 }
 
 /** The Clock port on a wheel. The source calls {@link turn}; between deadlines nothing runs. */
@@ -114,7 +116,12 @@ export class TimerWheel implements Clock {
     this.#unlink(timer)
     timer.armed = false
     this.#size--
-    // The wake-up stays: one turn for nothing is cheaper than moving the source's timer on every answer that comes.
+    // The wake-up stays: one turn for nothing is cheaper than moving the source's timer on every answer that comes. But
+    // when nothing is armed, a process with nothing else to do may end.
+    if (this.#size === 0 && !this.#firing) {
+      this.#wakeMs = Number.POSITIVE_INFINITY
+      this.#source.sleep()
+    }
   }
 
   /** Fires what is due. For the source, and for nobody else. */
