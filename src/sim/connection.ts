@@ -62,7 +62,7 @@ export class SimConnection implements Connection {
     if (this.state === 'closed' || this.state === 'ending' || bytes.length === 0) return
     this.#emit('sent', bytes)
     this.#queuedOctets += bytes.length
-    this.#push('bytes', bytes.slice())
+    this.#push('bytes', new Uint8Array(bytes))
   }
 
   close(): void {
@@ -221,7 +221,7 @@ export class SimConnection implements Connection {
     while (at < bytes.length) {
       let end = bytes.length
       if (fragmentStreams && bytes.length - at > 1 && random.chance(0.2)) end = random.between(at + 1, bytes.length)
-      const piece = bytes.slice(at, end)
+      const piece = Uint8Array.from(bytes.subarray(at, end))
       at = end
       if (this.sink === null) return
       this.#emit('delivered', piece)

@@ -207,7 +207,7 @@ export class SimDatagramSocket implements DatagramSocket {
   }
 
   deliver(bytes: Uint8Array, source: Endpoint): void {
-    const buffer = bytes.slice()
+    const buffer = Uint8Array.from(bytes)
     this.#sink.onDatagram(buffer, source)
     // What is kept of the buffer after the call would be rubbish on a real host too.
     buffer.fill(0xee)

@@ -94,7 +94,7 @@ export class Network {
   sendDatagram(machine: Machine, source: Endpoint, destination: Endpoint, bytes: Uint8Array): void {
     if (!machine.up) return
     this.datagramsSent++
-    const copy = bytes.slice()
+    const copy = new Uint8Array(bytes) // A Buffer's slice() would share the memory.
     const at = machine.name
     const event = {
       atMs: this.time.nowMs,

@@ -28,6 +28,8 @@ interface Asked {
   readonly text: string
   readonly atMs: number
   readonly finals: Set<string>
+  /** Outside of a dialog. */
+  readonly initial: boolean
 }
 
 interface Answered {
@@ -163,7 +165,15 @@ export class SwitchChecker implements WireObserver {
     const key = transactionOf(message)
     if (this.#asked.has(key)) return
     const { connection } = event
-    this.#asked.set(key, { source: place, connection, method, text, atMs: this.#world.nowMs, finals: new Set() })
+    this.#asked.set(key, {
+      source: place,
+      connection,
+      method,
+      text,
+      atMs: this.#world.nowMs,
+      finals: new Set(),
+      initial: message.toTag === '',
+    })
   }
 
   // ── out ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,10 +217,10 @@ export class SwitchChecker implements WireObserver {
     if (asked.method !== 'INVITE') return
     const leg = this.#leg(message.callId)
     if (message.status >= 300) {
-      if (leg.answeredMs < 0) leg.refused = message.status
+      if (asked.initial) leg.refused = message.status
       return
     }
-    if (leg.answeredMs < 0) leg.answeredMs = this.#world.nowMs
+    if (asked.initial && leg.answeredMs < 0) leg.answeredMs = this.#world.nowMs
     const key = `${message.callId} ${message.toTag}`
     if (!this.#accepted.has(key)) this.#accepted.set(key, { atMs: this.#world.nowMs, text, done: leg.endedMs >= 0 })
   }
