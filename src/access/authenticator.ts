@@ -108,6 +108,8 @@ export class Authenticator {
     this.#replayed = counter('replayed')
     this.#malformed = counter('malformed')
     this.#heldBack = counter('heldBack')
+    const help = 'Users and sources that failed lately.'
+    ports.counters.gauge('carillon_auth_back_off_entries', help, () => this.#guard.size)
   }
 
   /** New settings take effect at once; nonces given out before stay good for as long as the new lifetime says. */
@@ -128,8 +130,7 @@ export class Authenticator {
     if (credentials === 'malformed') return this.#refuse('AUTH_MALFORMED', 'Malformed credentials')
     if (credentials === null) {
       const claimed = claimedUser(request, kind)
-      const isKnown = this.#isKnown(claimed, source)
-      if (this.#guard.heldMs(source, claimed, isKnown, nowMs) > 0) return this.#holdBack()
+      if (this.#isHeld(claimed, source, nowMs)) return this.#holdBack()
       this.#challenged.value += 1
       return this.#challenge('AUTH_REQUIRED', false, claimed, source, kind)
     }
@@ -153,8 +154,7 @@ export class Authenticator {
     nowMs: number,
   ): AuthOutcome {
     const user = unicode(credentials.username)
-    const isKnown = this.#isKnown(user, source)
-    if (this.#guard.heldMs(source, user, isKnown, nowMs) > 0) return this.#holdBack()
+    if (this.#isHeld(user, source, nowMs)) return this.#holdBack()
     const state = this.#nonces.state(
       credentials.nonce,
       sourceKey(source),
@@ -172,10 +172,10 @@ export class Authenticator {
     // A user without a secret under this algorithm is as one who does not exist.
     const isRight = verifyCredentials(credentials, ha1 === '' ? this.#dummy.ha1Sha256 : ha1, request.method)
     if (!isRight || stored === null || ha1 === '') {
-      this.#onFailure(source, user, stored !== null, isKnown, nowMs)
+      this.#onFailure(source, user, stored !== null, nowMs)
       return this.#challenge('AUTH_FAILED', false, user, source, kind)
     }
-    this.#guard.onSuccess(source, user, isKnown)
+    if (!this.#guard.isIdle) this.#guard.onSuccess(source, user, this.#isKnown(user, source))
     if (state === 'expired') {
       this.#stale.value += 1
       return this.#challenge('AUTH_STALE_NONCE', true, user, source, kind)
@@ -188,6 +188,11 @@ export class Authenticator {
     }
     this.#succeeded.value += 1
     return { ok: true, user }
+  }
+
+  #isHeld(user: string, source: Endpoint, nowMs: number): boolean {
+    if (this.#guard.isIdle) return false
+    return this.#guard.heldMs(source, user, this.#isKnown(user, source), nowMs) > 0
   }
 
   /** The credentials for our realm under an algorithm that we offer (RFC 3261 §22.1); others are none. */
@@ -237,9 +242,9 @@ export class Authenticator {
     return { ok: false, status: 403, reason: 'Too Many Failed Attempts', code: 'AUTH_HELD_BACK', headers: '' }
   }
 
-  #onFailure(source: Endpoint, user: string, exists: boolean, isKnown: boolean, nowMs: number): void {
+  #onFailure(source: Endpoint, user: string, exists: boolean, nowMs: number): void {
     this.#failed.value += 1
-    const heldMs = this.#guard.onFailure(source, user, isKnown, nowMs)
+    const heldMs = this.#guard.onFailure(source, user, this.#isKnown(user, source), nowMs)
     const second = Math.floor(nowMs / 1000)
     if (second !== this.#logSecond) {
       this.#logSecond = second

@@ -51,6 +51,11 @@ export class GuessGuard {
     this.#limits = limits
   }
 
+  /** Nobody has failed lately: everybody may try. */
+  get isIdle(): boolean {
+    return this.#pairs.size === 0 && this.#sources.size === 0
+  }
+
   /** Entries in all tables. */
   get size(): number {
     return this.#pairs.size + this.#sources.size + this.#users.size
@@ -61,7 +66,6 @@ export class GuessGuard {
    * that very transport address, which therefore does not suffer for its neighbours.
    */
   heldMs(source: Endpoint, user: string, isKnown: boolean, nowMs: number): number {
-    if (this.#pairs.size === 0 && this.#sources.size === 0) return 0
     const pair = this.#pairs.get(pairKey(source, user, isKnown))
     if (pair !== undefined && pair.heldUntilMs > nowMs) return pair.heldUntilMs - nowMs
     if (isKnown) return 0
@@ -95,7 +99,7 @@ export class GuessGuard {
 
   /** A right answer: the pair begins anew. The source does not: one good account must not pay for guesses at others. */
   onSuccess(source: Endpoint, user: string, isKnown: boolean): void {
-    if (this.#pairs.size > 0) this.#pairs.delete(pairKey(source, user, isKnown))
+    this.#pairs.delete(pairKey(source, user, isKnown))
   }
 
   #level(bucket: Bucket, capacity: number, nowMs: number): number {
