@@ -158,7 +158,7 @@ export async function until(what: string, timeoutMs: number, fact: () => Promise
   }
 }
 
-/** A UDP port that is free on `host` now, and whose neighbour is (SIPp's media takes it). */
+/** A UDP port that is free on `host` now. */
 export async function udpPort(host: string): Promise<number> {
   const socket = createSocket('udp4')
   await once(socket.bind(0, host), 'listening')

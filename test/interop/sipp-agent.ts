@@ -24,6 +24,8 @@ export interface SippOptions {
   /** Credentials for [authentication]. */
   readonly user?: string
   readonly password?: string
+  /** The digest's uri, without scheme; SIPp would write the address it sends to, which is not the Request-URI. */
+  readonly digestUri?: string
   readonly calls?: number
   readonly callsPerSecond?: number
   /** Injection file. */
@@ -58,6 +60,7 @@ export class SippAgent {
     args.push('-trace_stat', '-stf', join(this.#folder, 'stats'), '-fd', '1')
     if (options.user !== undefined) args.push('-s', options.user, '-au', options.user)
     if (options.password !== undefined) args.push('-ap', options.password)
+    if (options.digestUri !== undefined) args.push('-auth_uri', options.digestUri)
     if (options.callsPerSecond !== undefined) args.push('-r', String(options.callsPerSecond))
     if (options.fields !== undefined) args.push('-inf', options.fields)
     for (const [name, value] of Object.entries(options.keys ?? {})) args.push('-key', name, value)
