@@ -130,6 +130,16 @@ export class UserAgentClient implements ClientTransactionUser, TimerOwner {
   }
 
   onTransportError(transaction: ClientTransaction, reason: string): void {
+    const target = this.#targets[this.#next - 1]
+    if (target?.transport === 'udp' && transaction.flow.reliable && !this.heard && this.#cancelHeaders === null) {
+      // §18.1.1: it went over TCP for its size alone, which the far side does not speak; UDP is tried after all.
+      this.#stack.locator.markDead({ ...target, transport: 'tcp' }, HOLD_DOWN_S * 1_000)
+      const flow = this.#stack.layer.transport.flowTo(target)
+      if (flow !== null) {
+        this.#send(flow)
+        return
+      }
+    }
     this.#markDead(transaction, HOLD_DOWN_S)
     this.#advance({ status: 503, code: 'SIP_TRANSPORT', reason })
   }
@@ -164,7 +174,9 @@ export class UserAgentClient implements ClientTransactionUser, TimerOwner {
     if (flow.reliable || this.request.body.length + this.request.headers.length < 600) return flow
     const transport = this.#stack.layer.transport
     if (transport.fitsUdp(writeRequest(this.request, flow, '').length + BRANCH_OCTETS)) return flow
-    const reliable = transport.flowTo({ ...target, transport: 'tcp' })
+    const overTcp: Target = { ...target, transport: 'tcp' }
+    if (this.#stack.locator.isDead(overTcp)) return flow
+    const reliable = transport.flowTo(overTcp)
     return reliable === null || reliable.closed ? flow : reliable
   }
 
