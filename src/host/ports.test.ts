@@ -85,7 +85,8 @@ test('an event is one JSON line with level, time, code and fields, and one plain
   log.event('warn', 'trunk_down', { trunkGroup: 'west', since: 12, name: null, text: 'a "b"\nc' })
   assert.equal(lines.length, 1)
   const { time, ...rest } = JSON.parse(lines[0] as string)
-  assert.ok(!Number.isNaN(Date.parse(time)))
+  assert.equal(new Date(time).toISOString(), time)
+  assert.ok(Math.abs(Date.parse(time) - clock.wallMs()) < 60_000)
   assert.deepEqual(rest, {
     level: 40,
     node: 'east',
