@@ -20,6 +20,8 @@ export interface StageResult {
   readonly elapsedMs: number
   /** One word or sentence for the summary: 'ok', 'exit 1', 'no time left'. */
   readonly outcome: string
+  /** What it printed, if it was held. */
+  readonly output: string
 }
 
 /** Runs one stage; its output goes to ours as it comes, or when it ends if `held` (for stages side by side). */
@@ -41,8 +43,15 @@ export function runStage(stage: Stage, held = false): Promise<StageResult> {
     }, stage.timeoutMs)
     const finish = (outcome: string): void => {
       clearTimeout(timer)
-      if (held && outcome !== 'ok') process.stdout.write(Buffer.concat(output))
-      resolve({ name: stage.name, passed: outcome === 'ok', elapsedMs: Date.now() - startedMs, outcome })
+      const printed = Buffer.concat(output).toString('utf8')
+      if (outcome !== 'ok') process.stdout.write(printed)
+      resolve({
+        name: stage.name,
+        passed: outcome === 'ok',
+        elapsedMs: Date.now() - startedMs,
+        outcome,
+        output: printed,
+      })
     }
     child.on('error', (error) => finish(error.message))
     child.on('close', (status, signal) => {
