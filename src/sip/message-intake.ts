@@ -97,7 +97,9 @@ export class MessageIntake {
       if (message instanceof ParseProblem) request = message.request
       else if (message instanceof Request) request = message
     }
-    this.#onProblem(new ParseProblem(code, 400, reason, request), source, maker)
+    // §21.5.7: 513 for what is too large.
+    const status = code.endsWith('_MAX') ? 513 : 400
+    this.#onProblem(new ParseProblem(code, status, reason, request), source, maker)
   }
 
   #countProblem(code: string): void {

@@ -407,6 +407,14 @@ test('§18.3: a stream that cannot be cut any further is answered and closed', (
   assert.equal(ports.clock.armed, 0)
 })
 
+test('§21.5.7: a message on a stream that is too large is answered with 513', () => {
+  const { ports } = up()
+  const connection = accepted(ports)
+  connection.receive(request(OVER_TCP).replace('Content-Length: 0', 'Content-Length: 99999999'))
+  assert.match(connection.sent, /^SIP\/2\.0 513 /)
+  assert.equal(connection.ended, 'close')
+})
+
 test('an unfinished message may take so long only, however its octets trickle in', () => {
   const { ports, transport } = up()
   const connection = accepted(ports)
