@@ -12,6 +12,8 @@ export const LIFETIME_MS = 64 * T1_MS
 export type After = (delayMs: number, run: () => void) => ReturnType<VirtualTime['after']>
 
 export interface ClientEvents {
+  /** Each time the request goes out, first or with credentials. */
+  onSent?(client: AgentClient): void
   onResponse(response: SipText): void
   /** Timer B or F, or the connection broke. */
   onNoAnswer(): void

@@ -203,6 +203,7 @@ export class Agent {
       },
     )
     this.#clients.set(key, client)
+    events.onSent?.(client)
     return client
   }
 

@@ -200,7 +200,10 @@ export class CallEnd {
       if (minSe !== null) request.add('min-se', minSe)
     }
     if (!plan.delayedOffer) this.#addSession(request)
-    this.#client = this.#agent.send(request, this.#agent.serverWay, {
+    this.#agent.send(request, this.#agent.serverWay, {
+      onSent: (client) => {
+        this.#client = client
+      },
       onResponse: (response) => this.#onInviteResponse(response, plan),
       onNoAnswer: () => this.#end('noAnswerAtAll', ''),
     })
@@ -468,6 +471,8 @@ export class CallEnd {
   #onBye(server: AgentServer): void {
     this.#reply(server, 200)
     if (this.state === 'inviting' && this.#server !== null) this.#refuse(487)
+    // §15.1.2 for a caller: the 2xx was lost; its copies may still come and are acknowledged.
+    else if (this.state === 'inviting' || this.state === 'cancelling') this.#end('hungUp', 'remote')
     else if (this.state === 'up') this.#end('hungUp', 'remote')
     else if (this.state === 'ending') this.#end('crossed', 'remote')
   }

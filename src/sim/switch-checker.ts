@@ -8,7 +8,8 @@ import type { World } from '#sim/world.ts'
 import { checkRequest, checkResponse } from '#sip/check.ts'
 import { ParseProblem, parseMessage, Request, Response } from '#sip/message.ts'
 
-const MARK = /zq(\d+)x/g
+/** What agents mint begins so; a token of the switch's may have the letters inside by chance. */
+const MARK = /(?<![A-Za-z0-9])(?:z9hG4bK)?zq(\d+)x/g
 const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g
 /** How long after a 2xx its ACK may be missing before the call must have been ended (64 × T1). */
 const LIFETIME_MS = 32_000
@@ -65,6 +66,8 @@ export class SwitchChecker implements WireObserver {
   readonly #accepted = new Map<string, Answered>()
   /** 2xx that came to us and have no ACK of ours, by Call-ID, To tag and CSeq. */
   readonly #toAcknowledge = new Map<string, Answered>()
+  /** Branches of the INVITEs that this process of the switch has sent: only it can know the answers. */
+  readonly #invited = new Set<string>()
   readonly #streams = new Map<string, string>()
   readonly #closedConnections = new Set<number>()
   /** By address of record: contact → world time of expiry, as last told to a phone. */
@@ -98,6 +101,7 @@ export class SwitchChecker implements WireObserver {
     this.#asked.clear()
     this.#accepted.clear()
     this.#toAcknowledge.clear()
+    this.#invited.clear()
     this.#streams.clear()
     for (const leg of this.legs.values()) if (leg.endedMs < 0) leg.crashed = true
     this.#unproven.clear()
@@ -133,10 +137,10 @@ export class SwitchChecker implements WireObserver {
     }
     for (const answered of this.#accepted.values()) {
       if (!answered.done && nowMs - answered.atMs > LIFETIME_MS)
-        this.#fault('a 2xx of ours got no ACK and no BYE followed', answered.text)
+        this.#fault(`owes a BYE: its 2xx of ${answered.atMs.toFixed(0)} ms got no ACK`, answered.text)
     }
     for (const answered of this.#toAcknowledge.values()) {
-      if (!answered.done) this.#fault(`a 2xx of ${answered.atMs.toFixed(0)} ms to us never got an ACK`, answered.text)
+      if (!answered.done) this.#fault(`owes an ACK for the 2xx of ${answered.atMs.toFixed(0)} ms`, answered.text)
     }
   }
 
@@ -150,6 +154,7 @@ export class SwitchChecker implements WireObserver {
       return
     }
     if (message.sequenceMethod !== 'INVITE' || message.status < 200 || message.status >= 300) return
+    if (!this.#invited.has(message.branch)) return
     const key = `${message.callId} ${message.toTag} ${message.sequence}`
     if (!this.#toAcknowledge.has(key)) this.#toAcknowledge.set(key, { atMs: this.#world.nowMs, text, done: false })
   }
@@ -190,7 +195,8 @@ export class SwitchChecker implements WireObserver {
   }
 
   #onRequestSent(message: SipText): void {
-    if (message.method === 'ACK') {
+    if (message.method === 'INVITE') this.#invited.add(message.branch)
+    else if (message.method === 'ACK') {
       const answered = this.#toAcknowledge.get(`${message.callId} ${message.toTag} ${message.sequence}`)
       if (answered !== undefined) answered.done = true
     } else if (message.method === 'BYE') {

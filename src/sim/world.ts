@@ -16,6 +16,9 @@ import type { Task } from '#sim/virtual-time.ts'
 import { VirtualTime } from '#sim/virtual-time.ts'
 import type { WireObserver } from '#sim/wire.ts'
 
+/** What one failing run tells at most. */
+const VIOLATIONS_MAX = 12
+
 /** How a test or a checker says that the system under test did wrong. */
 export class Violation extends Error {
   override readonly name = 'Violation'
@@ -53,7 +56,7 @@ export class World {
   readonly fatalCodes = new Set<string>()
   readonly #nodes = new Map<string, SimNode>()
   readonly #repeating: { running: boolean }[] = []
-  #violation: Violation | null = null
+  readonly #violations: string[] = []
 
   constructor(options: { readonly seed: number; readonly links?: Partial<LinkOptions> }) {
     this.seed = options.seed
@@ -153,18 +156,18 @@ export class World {
 
   /** Reports that the system under test did wrong: the run ends with this after the event that is being handled. */
   violation(message: string): void {
-    this.#violation ??= new Violation(`at ${this.nowMs.toFixed(1)} ms: ${message}`)
+    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(`at ${this.nowMs.toFixed(1)} ms: ${message}`)
   }
 
   /** Throws what was reported and not thrown yet. */
   raise(): void {
-    if (this.#violation !== null) throw this.#violation
+    if (this.#violations.length > 0) throw new Violation(this.#violations.splice(0).join('\n'))
   }
 
   /** Fires one event. An assertion inside the system under test comes out of here as it is. */
   step(): boolean {
     const stepped = this.time.step()
-    if (this.#violation !== null) throw this.#violation
+    this.raise()
     return stepped
   }
 
