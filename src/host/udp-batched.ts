@@ -206,7 +206,12 @@ export class BatchedUdpSocket implements DatagramSocket {
       this.#onFailure(this.#sockets.failure())
       return
     }
-    this.#watch()
+    try {
+      this.#watch()
+    } catch {
+      this.#onFailure('EPOLL')
+      return
+    }
     const host = this.#family === 6 ? ipv6Text(ipv6Of(name, 0)) : ipv4Text(name.readInt32LE(4))
     this.#sink.onListening(frozenEndpoint(host, name.readUInt16BE(2), this.#family))
   }
