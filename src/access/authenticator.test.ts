@@ -378,3 +378,47 @@ test('A client takes the topmost challenge that it can answer, and none with aut
     /algorithm=SHA-512-256, opaque="o", qop=auth, nc=00000001, cnonce="/,
   )
 })
+
+const algorithmsOf = (outcome: AuthOutcome): (string | null)[] => challenges(outcome).map((c) => c.algorithm)
+
+test('A client that lets the challenge with SHA-256 go unanswered is offered MD5 alone from then on', () => {
+  const rig = new Rig()
+  assert.deepEqual(algorithmsOf(rig.register('alice')), ['SHA-256', 'MD5'])
+  rig.wait(1_000)
+  assert.deepEqual(algorithmsOf(rig.register('alice')), ['SHA-256', 'MD5'])
+  rig.wait(30_000)
+  const alone = rig.register('alice')
+  assert.deepEqual(algorithmsOf(alone), ['MD5'])
+  const nonce = challenges(alone)[0]?.nonce ?? ''
+  assert.equal(rig.register('alice', credentials(nonce)).ok, true)
+  rig.wait(3_600_000)
+  assert.deepEqual(algorithmsOf(rig.register('alice', credentials(nonce))), ['MD5'])
+  // Others are not concerned, nor is the same user elsewhere.
+  assert.deepEqual(algorithmsOf(rig.register('old', '', HOME)), ['MD5'])
+  assert.deepEqual(algorithmsOf(rig.register('bob', '', HOME)), ['SHA-256', 'MD5'])
+  assert.deepEqual(algorithmsOf(rig.register('alice', '', endpoint('192.0.2.99'))), ['SHA-256', 'MD5'])
+})
+
+test('A client that answers is offered everything again, whenever it comes', () => {
+  const rig = new Rig()
+  for (let i = 0; i < 3; i += 1) {
+    assert.equal(rig.attempt('alice', 'secret').ok, true)
+    rig.wait(60_000)
+    assert.deepEqual(algorithmsOf(rig.register('alice')), ['SHA-256', 'MD5'])
+    assert.equal(rig.attempt('alice', 'secret').ok, true)
+  }
+})
+
+test('Clients that are known to stop at SHA-256 are spared it', () => {
+  const offered = (headers: string, settings: Partial<AuthenticatorSettings> = {}) =>
+    algorithmsOf(new Rig(settings).register('alice', headers))
+  assert.deepEqual(offered('User-Agent: baresip v1.0.0 (x86_64/linux)\r\n'), ['MD5'])
+  assert.deepEqual(offered('User-Agent: baresip v3.11.0 (x86_64/Linux)\r\n'), ['MD5'])
+  assert.deepEqual(offered('User-Agent: baresip v3.12.0 (x86_64/Linux)\r\n'), ['SHA-256', 'MD5'])
+  assert.deepEqual(offered('User-Agent: baresip v1.0.0\r\n', { algorithms: ['SHA-256'] }), ['SHA-256'])
+  const rig = new Rig()
+  const text = request('REGISTER', 'sip:example.net', 'alice').text.replace('z9hG4bK1', 'z9hG4bK-4711-1-0')
+  const sipp = parseMessage(text)
+  assert.ok(sipp instanceof Request)
+  assert.deepEqual(algorithmsOf(rig.authenticator.authenticate(sipp, HOME, 'www')), ['MD5', 'SHA-256'])
+})

@@ -1,6 +1,7 @@
 // Digest authentication of requests: RFC 3261 §22, RFC 7616, RFC 8760. Says who sent a request, or what to answer.
 // Hot path: every REGISTER and every call of a subscriber passes here. ACK and CANCEL must not be brought (§22.1).
 
+import { AlgorithmOffers, type Offer } from '#access/algorithm-offers.ts'
 import { GuessGuard, sourceKey } from '#access/guess-guard.ts'
 import { Nonces } from '#access/nonces.ts'
 import type { Counter } from '#core/counters.ts'
@@ -77,6 +78,7 @@ export class Authenticator {
   #settings: AuthenticatorSettings
   readonly #nonces: Nonces
   readonly #guard: GuessGuard
+  readonly #offers = new AlgorithmOffers()
   readonly #opaque: string
   /** Stands in for the secret of a user who does not exist, so that both take the same time. */
   readonly #dummy: StoredCredentials
@@ -110,6 +112,11 @@ export class Authenticator {
     this.#heldBack = counter('heldBack')
     const help = 'Users and sources that failed lately.'
     ports.counters.gauge('carillon_auth_back_off_entries', help, () => this.#guard.size)
+    ports.counters.gauge(
+      'carillon_auth_open_challenges',
+      'Challenges not yet answered, and clients that need MD5.',
+      () => this.#offers.size,
+    )
   }
 
   /** New settings take effect at once; nonces given out before stay good for as long as the new lifetime says. */
@@ -132,7 +139,8 @@ export class Authenticator {
       const claimed = claimedUser(request, kind)
       if (this.#isHeld(claimed, source, nowMs)) return this.#holdBack()
       this.#challenged.value += 1
-      return this.#challenge('AUTH_REQUIRED', false, claimed, source, kind)
+      const offer = this.#offers.onRequest(request, source, claimed, nowMs)
+      return this.#challenge('AUTH_REQUIRED', false, claimed, source, kind, offer)
     }
     if (credentials.qop !== '' && credentials.qop !== 'auth') {
       return this.#refuse('AUTH_QOP', 'Quality of protection was not offered')
@@ -154,6 +162,9 @@ export class Authenticator {
     nowMs: number,
   ): AuthOutcome {
     const user = unicode(credentials.username)
+    const isMd5 = credentials.algorithm === 'MD5'
+    const again = (code: AuthCode, stale: boolean): AuthOutcome =>
+      this.#challenge(code, stale, user, source, kind, this.#offers.onCredentials(request, source, user, isMd5, nowMs))
     if (this.#isHeld(user, source, nowMs)) return this.#holdBack()
     const state = this.#nonces.state(
       credentials.nonce,
@@ -164,29 +175,30 @@ export class Authenticator {
     if (state === 'foreign') {
       // RFC 7616 §3.3: the nonce is invalid; whether the password is right is not looked at, so this tells a guesser nothing.
       this.#stale.value += 1
-      return this.#challenge('AUTH_STALE_NONCE', true, user, source, kind)
+      return again('AUTH_STALE_NONCE', true)
     }
     const stored = this.#credentials.find(user)
     const own = stored ?? this.#dummy
-    const ha1 = credentials.algorithm === 'MD5' ? own.ha1Md5 : own.ha1Sha256
+    const ha1 = isMd5 ? own.ha1Md5 : own.ha1Sha256
     // A user without a secret under this algorithm is as one who does not exist.
     const isRight = verifyCredentials(credentials, ha1 === '' ? this.#dummy.ha1Sha256 : ha1, request.method)
     if (!isRight || stored === null || ha1 === '') {
       this.#onFailure(source, user, stored !== null, nowMs)
-      return this.#challenge('AUTH_FAILED', false, user, source, kind)
+      return again('AUTH_FAILED', false)
     }
     if (!this.#guard.isIdle) this.#guard.onSuccess(source, user, this.#isKnown(user, source))
     if (state === 'expired') {
       this.#stale.value += 1
-      return this.#challenge('AUTH_STALE_NONCE', true, user, source, kind)
+      return again('AUTH_STALE_NONCE', true)
     }
     // A client without qop has no nonce-count: each nonce serves it once.
     const count = credentials.qop === '' ? 1 : Number.parseInt(credentials.nc, 16)
     if (count === 0 || !this.#nonces.use(credentials.nonce, count)) {
       this.#replayed.value += 1
-      return this.#challenge('AUTH_REPLAYED', true, user, source, kind)
+      return again('AUTH_REPLAYED', true)
     }
     this.#succeeded.value += 1
+    this.#offers.onAnswer(source, user, isMd5, nowMs)
     return { ok: true, user }
   }
 
@@ -216,12 +228,19 @@ export class Authenticator {
     return malformed ? 'malformed' : null
   }
 
-  #challenge(code: AuthCode, stale: boolean, user: string, source: Endpoint, kind: 'www' | 'proxy'): AuthOutcome {
+  #challenge(
+    code: AuthCode,
+    stale: boolean,
+    user: string,
+    source: Endpoint,
+    kind: 'www' | 'proxy',
+    offer: Offer,
+  ): AuthOutcome {
     const { realm, algorithms } = this.#settings
     const nonce = this.#nonces.issue(sourceKey(source), this.#ports.clock.wallMs())
     const stored = this.#credentials.find(user)
     let headers = ''
-    for (const algorithm of algorithms) {
+    for (const algorithm of offer === 'all' ? algorithms : reordered(algorithms, offer)) {
       // A user who has a secret under one algorithm only could not answer to the other, and would prefer it.
       if (stored !== null && (algorithm === 'MD5' ? stored.ha1Md5 : stored.ha1Sha256) === '') continue
       const challenge = writeChallenge(realm, nonce, this.#opaque, algorithm, stale)
@@ -262,6 +281,18 @@ export class Authenticator {
 function isOffered(offered: readonly string[], algorithm: DigestAlgorithm | null): boolean {
   return algorithm !== null && offered.includes(algorithm)
 }
+
+/** The algorithms for a client that needs MD5; the configured ones when MD5 is not allowed. */
+function reordered(
+  algorithms: AuthenticatorSettings['algorithms'],
+  offer: 'md5First' | 'md5Only',
+): AuthenticatorSettings['algorithms'] {
+  if (algorithms.length === 1 || !algorithms.includes('MD5')) return algorithms
+  return offer === 'md5First' ? MD5_FIRST : MD5_ONLY
+}
+
+const MD5_FIRST = ['MD5', 'SHA-256'] as const
+const MD5_ONLY = ['MD5'] as const
 
 /** The user part that the request names as its sender: of To in a REGISTER, of From otherwise. Nothing is believed of it. */
 function claimedUser(request: Request, kind: 'www' | 'proxy'): string {
