@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { type Arguments, CommandProblem, textOption } from '#bin/command.ts'
 import { type Demonstration, demonstration } from '#bin/demonstration.ts'
 import { localAddresses } from '#bin/machine.ts'
+import { readIfThere, writePrivate } from '#host/data-folder.ts'
 import { compileSnapshot, type Snapshot } from '#routing/snapshot.ts'
 import { type Config, loadConfig } from '#schema/config.ts'
 import { configProblemText } from '#schema/config-problem.ts'
@@ -17,13 +18,13 @@ const VERSION_DIGITS = 12
 /** A checked configuration, ready for use. */
 export interface Loaded {
   readonly file: string
-  readonly text: string
   readonly config: Config
   readonly snapshot: Snapshot
 }
 
 export type LoadResult =
-  | { readonly ok: true; readonly loaded: Loaded }
+  /** `problems` are those of a file whose place the kept configuration has taken; none otherwise. */
+  | { readonly ok: true; readonly loaded: Loaded; readonly problems: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /** Where the configuration comes from: a file of the user's, or the demonstration. */
@@ -47,18 +48,58 @@ export function configOption(args: Arguments): string {
   return file
 }
 
-/** Reads and checks a file. `shownAs` is the name in messages. */
-export function loadFile(file: string, shownAs = file): LoadResult {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    return { ok: false, problems: [`${shownAs}: cannot be read: ${(error as Error).message} [CONFIG_UNREADABLE]`] }
-  }
-  const result = loadConfig(text, shownAs)
+/** Reads and checks a file. */
+export function loadFile(file: string): LoadResult {
+  const text = readText(file)
+  return typeof text === 'string' ? loadText(text, file) : text
+}
+
+function loadText(text: string, file: string): LoadResult {
+  const result = loadConfig(text, file)
   if (!result.ok) return { ok: false, problems: result.problems.map(configProblemText) }
-  const snapshot = compileSnapshot(result.config, versionOf(text), localAddresses())
-  return { ok: true, loaded: { file, text, config: result.config, snapshot } }
+  return { ok: true, loaded: compiled(file, result.config, versionOf(text)), problems: [] }
+}
+
+/** The text of the file, or the problem. */
+function readText(file: string): string | LoadResult {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    return { ok: false, problems: [`${file}: cannot be read: ${(error as Error).message} [CONFIG_UNREADABLE]`] }
+  }
+}
+
+function compiled(file: string, config: Config, version: string): Loaded {
+  return { file, config, snapshot: compileSnapshot(config, version, localAddresses()) }
+}
+
+/** Keeps a configuration that is in force in `path`, for {@link loadAgain}. No password is in it: a loaded one has digests. */
+export function keepConfig(path: string, loaded: Loaded): void {
+  writePrivate(path, JSON.stringify({ version: loaded.snapshot.version, config: loaded.config }))
+}
+
+/**
+ * For a process that takes the place of one that died: a file that has not changed since the configuration was kept is not
+ * parsed again, which takes seconds when it is large; and one that is broken now does not keep the switch down.
+ */
+export function loadAgain(file: string, keptPath: string): LoadResult {
+  const text = readText(file)
+  const kept = readKept(keptPath)
+  if (typeof text === 'string' && kept?.version === versionOf(text)) {
+    return { ok: true, loaded: compiled(file, kept.config, kept.version), problems: [] }
+  }
+  const result = typeof text === 'string' ? loadText(text, file) : text
+  if (result.ok || kept === null) return result
+  return { ok: true, loaded: compiled(file, kept.config, kept.version), problems: result.problems }
+}
+
+function readKept(path: string): { version: string; config: Config } | null {
+  try {
+    const text = readIfThere(path)
+    return text === null ? null : (JSON.parse(text) as { version: string; config: Config })
+  } catch {
+    return null
+  }
 }
 
 /** As {@link loadFile}; problems become a {@link CommandProblem} that lists them. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Command, CommandProblem, numberOption, readArguments } from '#bin/command.ts'
-import { loadFile } from '#bin/config-source.ts'
+import { keepConfig, loadAgain, loadFile } from '#bin/config-source.ts'
 import { type Demonstration, demonstration } from '#bin/demonstration.ts'
 import { SAME_SIGNAL_MS, StopSignals } from '#bin/stop-signals.ts'
 import { pickColumns, tableText } from '#bin/table.ts'
@@ -99,6 +99,32 @@ test('the same text is the same version, another text another', (t) => {
   const first = version('domain: example.net\n')
   assert.equal(version('domain: example.net\n'), first)
   assert.notEqual(version('domain: example.org\n'), first)
+})
+
+test('a restart takes the kept configuration when the file is unchanged or broken, and the file when it is good', (t) => {
+  const path = join(folder(t), 'a.yaml')
+  const kept = `${path}.kept`
+  const text = 'domain: example.net\nsubscribers:\n  - {user: "a", password: "only for this test"}\n'
+  writeFileSync(path, text)
+  const first = loadFile(path)
+  assert.ok(first.ok)
+  keepConfig(kept, first.loaded)
+  assert.ok(!readFileSync(kept, 'utf8').includes('only for this test'))
+  const again = (): { domain: string; problems: number } | null => {
+    const result = loadAgain(path, kept)
+    return result.ok ? { domain: result.loaded.config.domain, problems: result.problems.length } : null
+  }
+  const same = loadAgain(path, kept)
+  assert.ok(same.ok)
+  assert.deepEqual(same.loaded.config, first.loaded.config)
+  writeFileSync(path, 'domain: [')
+  assert.equal(again()?.domain, 'example.net')
+  assert.ok((again()?.problems ?? 0) > 0)
+  writeFileSync(path, 'domain: example.org\n')
+  assert.deepEqual(again(), { domain: 'example.org', problems: 0 })
+  writeFileSync(kept, '{')
+  writeFileSync(path, 'domain: [')
+  assert.equal(again(), null)
 })
 
 test('a table aligns its columns, shows instants as dates, and lets no control character through', () => {

@@ -1,20 +1,20 @@
 // The switch as a process: configuration, ports, signals, and the supervisor's channel around one Switch.
 
 import { join } from 'node:path'
-import { type Loaded, type LoadResult, loadFile } from '#bin/config-source.ts'
+import { keepConfig, type Loaded, type LoadResult, loadAgain, loadFile } from '#bin/config-source.ts'
 import { machineAddresses, machineName } from '#bin/machine.ts'
 import { listenToSignals, type SignalSink } from '#bin/stop-signals.ts'
 import { type TlsResult, tlsContext, tlsPaths } from '#bin/tls-files.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { LogLevel } from '#core/log.ts'
-import { holdDataFolder, writePrivate } from '#host/data-folder.ts'
+import { holdDataFolder } from '#host/data-folder.ts'
 import { type HostPorts, hostPorts } from '#host/ports.ts'
 import { type FileWatch, watchFiles } from '#host/self-signed.ts'
 import { isOrder, type Order, type ReloadAnswer, type Report } from '#host/supervisor-channel.ts'
 import { Switch, type SwitchObserver } from '#switch/switch.ts'
 
 /** The last configuration that was in force, below the data folder: for a restart while the file is being edited. */
-const LAST_GOOD_FILE = 'last-good.yaml'
+const LAST_GOOD_FILE = 'last-good.json'
 /** After stopping, sockets and journals close; what has not by then is cut off. */
 const CLOSE_MAX_MS = 3_000
 const CLOSE_POLL_MS = 20
@@ -35,6 +35,7 @@ export interface SwitchProcessOptions {
 export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
   readonly #options: SwitchProcessOptions
   readonly #ports: HostPorts
+  readonly #keptPath: string
   readonly #drainEnds = new Timer(this)
   readonly #supervised = process.send !== undefined
   #switch: Switch | null = null
@@ -45,6 +46,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
 
   constructor(options: SwitchProcessOptions) {
     this.#options = options
+    this.#keptPath = join(options.dataFolder, LAST_GOOD_FILE)
     this.#ports = hostPorts({
       dataFolder: options.dataFolder,
       logLevel: options.logLevel,
@@ -178,16 +180,14 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
     }
   }
 
-  /** The file, or in a restart the last good one when the file is broken. */
   #load(): LoadResult {
-    const { configFile, dataFolder, restarted } = this.#options
-    const result = loadFile(configFile)
-    if (result.ok || !restarted) return result
-    const kept = loadFile(join(dataFolder, LAST_GOOD_FILE))
-    if (!kept.ok) return result
-    this.#ports.log.event('error', 'CONFIG_LAST_GOOD_USED', { problems: result.problems.join('; ') })
-    // Paths in it stay relative to the file that it was.
-    return { ok: true, loaded: { ...kept.loaded, file: configFile } }
+    const { configFile, restarted } = this.#options
+    if (!restarted) return loadFile(configFile)
+    const result = loadAgain(configFile, this.#keptPath)
+    if (result.ok && result.problems.length > 0) {
+      this.#ports.log.event('error', 'CONFIG_LAST_GOOD_USED', { problems: result.problems.join('; ') })
+    }
+    return result
   }
 
   /** One reload at a time; who asks meanwhile gets the answer of the one under way. */
@@ -219,7 +219,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
   #keep(loaded: Loaded): void {
     this.#loaded = loaded
     try {
-      writePrivate(join(this.#options.dataFolder, LAST_GOOD_FILE), loaded.text)
+      keepConfig(this.#keptPath, loaded)
     } catch (error) {
       this.#ports.log.event('error', 'CONFIG_NOT_KEPT', { why: (error as Error).message })
     }
