@@ -8,7 +8,7 @@ import { HeaderId } from '#sip/header-id.ts'
 import { knownMethod } from '#sip/method.ts'
 import { type NameAddr, readNameAddr } from '#sip/name-addr.ts'
 import { readUri, type Uri } from '#sip/uri.ts'
-import { readVia, type Via } from '#sip/via.ts'
+import { readVia, salvageVia, type Via } from '#sip/via.ts'
 
 export { HEADER_LINES_MAX } from '#sip/_header-index.ts'
 
@@ -162,14 +162,18 @@ export abstract class Message {
     return this.parseTopmostVia() ?? unreachable('Via passed the check')
   }
 
-  /** The topmost Via element, or null when missing or malformed. */
+  /**
+   * The topmost Via element, of a malformed one what is well-formed at its beginning (enough to refuse a request), or null
+   * when there is none.
+   */
   parseTopmostVia(): Via | null {
     if (this.#via !== null) return this.#via
     const value = this.header(HeaderId.via)
     if (value === null) return null
     const split = value.includes(',') ? splitOutsideQuotes(value) : value
-    const via = readVia(typeof split === 'string' ? value : (split[0] ?? ''))
-    if (typeof via === 'string') return null
+    const element = typeof split === 'string' ? value : (split[0] ?? '')
+    const via = readVia(element)
+    if (typeof via === 'string') return salvageVia(element)
     this.#via = via
     return via
   }

@@ -75,14 +75,26 @@ export class Via {
   }
 }
 
-const SENT_PROTOCOL = `[Ss][Ii][Pp]${BLANKS}\\/${BLANKS}2\\.0${BLANKS}\\/${BLANKS}${TOKEN}[ \\t]+`
-const VIA = new RegExp(`^${SENT_PROTOCOL}${HOST}(?:${BLANKS}:${BLANKS}\\d{1,5})?${GENERIC_PARAMS}$`)
+// Of any protocol and version: a request of another version must be answered too (RFC 4475 §3.1.2.16).
+const SENT_PROTOCOL = `${TOKEN}${BLANKS}\\/${BLANKS}${TOKEN}${BLANKS}\\/${BLANKS}${TOKEN}[ \\t]+`
+const ELEMENT = `${SENT_PROTOCOL}${HOST}(?:${BLANKS}:${BLANKS}\\d{1,5})?${GENERIC_PARAMS}`
+const VIA = new RegExp(`^${ELEMENT}$`)
+const VIA_START = new RegExp(`^${ELEMENT}`)
 const PROTOCOL_START = new RegExp(`^${SENT_PROTOCOL}`)
 
 /** Parses one Via element; null when malformed. */
 export function parseVia(text: string): Via | null {
   const via = readVia(text)
   return typeof via === 'string' ? null : via
+}
+
+/**
+ * The well-formed beginning of a malformed Via element, so that the request can be refused with what its sender knows it
+ * by; null when there is not even a sent-by.
+ */
+export function salvageVia(text: string): Via | null {
+  const start = VIA_START.exec(text)?.[0]
+  return start === undefined ? null : parseVia(start)
 }
 
 /** As `parseVia`, but says in words what is wrong. */
