@@ -7,6 +7,9 @@ import { SupervisedSystem } from '#bin/supervised-system.ts'
 import { DRAIN_SECONDS, DRAIN_SECONDS_MAX, levelFromText, RUN_OPTIONS, RUN_USAGE } from '#bin/switch.ts'
 import { dataFolder, holdDataFolder } from '#host/data-folder.ts'
 
+/** A supervisor that was killed frees the folder at once; one that runs is not waited for. */
+const HOLD_PATIENCE_MS = 300
+
 export const command: Command = {
   summary: 'run everything on this machine: the switch, its supervisor, health, API and status page',
   usage: RUN_USAGE,
@@ -15,7 +18,7 @@ export const command: Command = {
   async run(args) {
     const terminal = process.stdout.isTTY === true
     const folder = dataFolder(dataOption(args))
-    if (!(await holdDataFolder(folder, 'supervisor'))) {
+    if (!(await holdDataFolder(folder, 'supervisor', HOLD_PATIENCE_MS))) {
       throw new CommandProblem(`a system runs with the data folder ${folder} already; see carillon status`)
     }
     const system = new SupervisedSystem({
