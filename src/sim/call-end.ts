@@ -275,9 +275,9 @@ export class CallEnd {
     if (this.state !== 'inviting' || this.#client === null) return
     this.state = 'cancelling'
     this.record.cancelled = true
-    const client = this.#client
     const cancel = (): void => {
-      if (this.state !== 'cancelling') return
+      const client = this.#client
+      if (this.state !== 'cancelling' || client === null) return
       // RFC 3261 §9.1: not before a provisional response.
       if (client.provisionals === 0) this.#agent.after(T1_MS, cancel)
       else {

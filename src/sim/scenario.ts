@@ -90,6 +90,8 @@ class Scenario {
   #injected = 0
   #calls = 0
   #powerLost = false
+  /** When the switch's process died. */
+  readonly #crashedMs: number[] = []
 
   constructor(seed: number, options: ScenarioOptions) {
     this.#seed = seed
@@ -330,6 +332,7 @@ class Scenario {
       // Lines that a failing disk never took may be lost as with power.
       if (power || node.disk.failing !== null) this.#powerLost = true
       node.crash(power)
+      this.#crashedMs.push(this.#world.nowMs)
       this.#checker.onCrash(power || node.disk.failing !== null)
       this.#world.after(deadMs, () => {
         if (!node.isRunning) node.start()
@@ -393,7 +396,9 @@ class Scenario {
       if (end.how === '') fail(`${name} never ended`)
       const isOdd = ['noAck', 'refreshFailed', 'sessionExpired', 'noAnswerAtAll', 'cancelUnanswered'].includes(end.how)
       if (isOdd && this.#isHealthy) fail(`${name} ended by ${end.how}`)
-      if (end.key === '' || end.answeredMs < 0 || end.how === 'crash') continue
+      // A call that was up when the switch died is forgotten there; its ends find out on their own, or not at all.
+      const isForgotten = this.#crashedMs.some((atMs) => atMs >= end.startedMs - 1_000 && atMs <= end.endedMs)
+      if (end.key === '' || end.answeredMs < 0 || end.how === 'crash' || isForgotten) continue
       byKey.set(end.key, [...(byKey.get(end.key) ?? []), end.endedMs])
     }
     for (const [key, endedMs] of byKey) {

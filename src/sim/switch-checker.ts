@@ -57,8 +57,8 @@ export class SwitchChecker implements WireObserver {
   readonly #agents = new Map<number, KnownAgent>()
   /** Addresses that only these agents may see. */
   readonly #owners = new Map<string, Set<number>>()
-  /** Which agent was last heard from at an endpoint or on a connection. */
-  readonly #heard = new Map<string, number>()
+  /** Which agents were heard from at an endpoint or on a connection. A NAT gives a port that was idle to another one. */
+  readonly #heard = new Map<string, Set<number>>()
   /** Hosts whose messages are rubbish on purpose. */
   readonly #strangers = new Set<string>()
   readonly #asked = new Map<string, Asked>()
@@ -148,7 +148,11 @@ export class SwitchChecker implements WireObserver {
 
   #onReceived(message: SipText, text: string, place: string, event: WireEvent): void {
     const mark = /zq(\d+)x/.exec(message.isRequest ? message.branch : `${message.toTag} ${message.get('contact')}`)
-    if (mark !== null) this.#heard.set(place, Number(mark[1]))
+    if (mark !== null) {
+      const heard = this.#heard.get(place) ?? new Set()
+      heard.add(Number(mark[1]))
+      this.#heard.set(place, heard)
+    }
     if (message.isRequest) {
       this.#onRequestReceived(message, text, place, event)
       return
@@ -166,7 +170,11 @@ export class SwitchChecker implements WireObserver {
       if (answered !== undefined) answered.done = true
       return
     }
-    if (method === 'BYE') this.#ended(message.callId)
+    if (method === 'BYE') {
+      this.#ended(message.callId)
+      const answered = this.#accepted.get(`${message.callId} ${message.toTag}`)
+      if (answered !== undefined) answered.done = true
+    }
     const key = transactionOf(message)
     if (this.#asked.has(key)) return
     const { connection } = event
@@ -265,22 +273,17 @@ export class SwitchChecker implements WireObserver {
 
   /** Nothing in the headers may come from another agent than the one it goes to. Bodies are excepted. */
   #checkLeaks(message: SipText, text: string, place: string, event: WireEvent): void {
-    const owner = this.#heard.get(place) ?? this.#agentAt(event.destination.host)
-    const registration = message.sequenceMethod === 'REGISTER'
-    if (owner === undefined || registration) return
+    const readers = this.#heard.get(place) ?? this.#owners.get(event.destination.host)
+    if (readers === undefined || message.sequenceMethod === 'REGISTER') return
+    const who = [...readers].join(', ')
     const head = text.slice(0, text.indexOf('\r\n\r\n'))
     for (const [, index] of head.matchAll(MARK)) {
-      if (Number(index) !== owner) this.#fault(`told agent ${owner} an identifier of agent ${index}`, text)
+      if (!readers.has(Number(index))) this.#fault(`told agent ${who} an identifier of agent ${index}`, text)
     }
     for (const [address] of head.matchAll(ADDRESS)) {
       const owners = this.#owners.get(address)
-      if (owners !== undefined && !owners.has(owner)) this.#fault(`told agent ${owner} the address ${address}`, text)
+      if (owners?.isDisjointFrom(readers) === true) this.#fault(`told agent ${who} the address ${address}`, text)
     }
-  }
-
-  #agentAt(host: string): number | undefined {
-    const owners = this.#owners.get(host)
-    return owners?.size === 1 ? [...owners][0] : undefined
   }
 
   #ended(callId: string): void {
