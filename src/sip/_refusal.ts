@@ -50,7 +50,7 @@ export function viaWithSource(via: Via, source: Endpoint): string {
   const hasRport = via.param('rport') !== null
   if (!hasRport && via.host === source.host) return via.text
   // What the client wrote in these two is not true and is replaced.
-  const kept = via.text.replace(/[ \t]*;[ \t]*(?:received|rport)[ \t]*(?:=[^;]*)?(?=;|$)/gi, '')
+  const kept = via.text.replace(/;[ \t]*(?:received|rport)[ \t]*(?:=[^;]*)?(?=;|$)/gi, '')
   const rport = hasRport ? `;rport=${source.port}` : ''
   return `${kept};received=${hostText(source.host)}${rport}`
 }
