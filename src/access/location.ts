@@ -259,8 +259,10 @@ export class Location {
   /** Each line says what holds when it is drawn; what changes later is appended after it, so the last line is right. */
   *#liveLines(drawn: { lines: number }): Generator<string> {
     for (const aor of this.#entries.keys()) {
+      const bindings = this.bindings(aor)
+      if (bindings.length === 0) continue
       drawn.lines += 1
-      yield writeLocationLine(aor, this.bindings(aor))
+      yield writeLocationLine(aor, bindings)
     }
   }
 }

@@ -21,8 +21,10 @@ export class ResponseWriter {
     let timestamp = ''
     for (let i = 0; i < request.headerCount; i += 1) {
       const id = request.headerIdOf(i)
-      if (id === HeaderId.recordRoute) recordRoute += `Record-Route: ${request.headerValueOf(i)}\r\n`
-      else if (id === HeaderId.timestamp) timestamp = `Timestamp: ${request.headerValueOf(i)}\r\n`
+      // §10.3: a response to REGISTER has no Record-Route.
+      if (id === HeaderId.recordRoute && request.method !== 'REGISTER') {
+        recordRoute += `Record-Route: ${request.headerValueOf(i)}\r\n`
+      } else if (id === HeaderId.timestamp) timestamp = `Timestamp: ${request.headerValueOf(i)}\r\n`
     }
     head += `From: ${request.header(HeaderId.from) ?? ''}\r\nCall-ID: ${request.callId}\r\n`
     head += `CSeq: ${request.header(HeaderId.cseq) ?? ''}\r\n`
