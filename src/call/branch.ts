@@ -120,6 +120,11 @@ export class Branch implements UserAgentClientUser, TimerOwner {
     this.#owner.stack.clock.cancel(this.#silence)
   }
 
+  /** The call is over: its transaction goes on without it. */
+  detach(): void {
+    this.client.release()
+  }
+
   #fail(status: number, response: Response | null, code: string): void {
     this.#owner.stack.clock.cancel(this.#silence)
     this.status = status

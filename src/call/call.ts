@@ -288,12 +288,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       this.#settle()
       return
     }
-    const dialog = Dialog.fromResponse(branch.client.request, tagOf(branch.client.request.from), response)
-    dialog.flow = pinnedFlow(branch.client.flow, response, branch.target.flow !== null)
-    const session = new Session(this.stack, dialog, IDLE_USER, this.#host.sessions, this.facts.sessionTimer)
-    session.confirmed(response)
-    session.acknowledge(response.cseq.number, '', '')
-    session.bye(COMPLETED_ELSEWHERE)
+    const { flow } = branch.client
+    if (flow !== null) this.stack.lateAnswers.end(response, flow)
     this.#settle()
   }
 
@@ -582,6 +578,9 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   #settle(): void {
     if (this.state !== 'releasing' || this.#branches.some((branch) => branch.isOpen)) return
     this.#enter('released')
+    // Transactions outlive the call by 32 seconds; nothing of the call is to be kept for that.
+    this.#invite.user = null
+    for (const branch of this.#branches) branch.detach()
   }
 
   #cancelBranches(except: Branch | null, headers: string): void {
@@ -690,16 +689,6 @@ const LOSS_CODES: Readonly<Record<SessionLoss, string>> = {
   noPrack: 'SESSION_NO_PRACK',
   expired: 'SESSION_EXPIRED',
   gone: 'SESSION_GONE',
-}
-
-/** For a session that is acknowledged only to be ended. */
-const IDLE_USER: SessionUser = {
-  onSessionRequest: (_session, transaction) => {
-    transaction.respond(481)
-  },
-  onSessionAck: () => {},
-  onSessionBye: () => {},
-  onSessionLost: (session) => session.end(),
 }
 
 /** RSeq of a reliable provisional response (RFC 3262 §4), or 0. */

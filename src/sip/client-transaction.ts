@@ -25,7 +25,8 @@ export interface ClientTransactionUser {
 /** A request sent once, and the responses to it. */
 export abstract class ClientTransaction implements FlowWatcher {
   readonly layer: ClientTransactionLayer
-  readonly user: ClientTransactionUser
+  /** Replaced when its owner ends before the transaction does. */
+  user: ClientTransactionUser
   readonly flow: Flow
   readonly branch: string
   readonly method: string

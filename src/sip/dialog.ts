@@ -95,6 +95,22 @@ export class Dialog {
     })
   }
 
+  /** The dialog of a 2xx whose request is forgotten: what the response repeats of it is enough to end it. */
+  static fromStrayResponse(response: Response): Dialog {
+    return new Dialog({
+      callId: response.callId,
+      ownsCallId: true,
+      localTag: response.from.tag ?? '',
+      remoteTag: response.to.tag ?? '',
+      localAddress: response.header(HeaderId.from) ?? '',
+      remoteAddress: response.header(HeaderId.to) ?? '',
+      routeSet: recordRoutes(response).reverse(),
+      remoteTarget: contactOf(response) ?? response.to.uri.text,
+      localSequence: response.cseq.number,
+      remoteSequence: -1,
+    })
+  }
+
   enter(next: State): void {
     assert(NEXT[this.state].includes(next), `dialog ${this.state} -> ${next}`)
     this.state = next

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FaultScope } from '#core/fault-scope.ts'
 import { endpoint, type FakePorts, fakePorts } from '#sip/_fake-ports.ts'
+import { LateAnswers } from '#sip/late-answers.ts'
 import { Locator } from '#sip/locator.ts'
 import { OutgoingRequest } from '#sip/outgoing-request.ts'
 import type { SipStack } from '#sip/stack.ts'
@@ -33,7 +34,8 @@ class Sending {
     this.ports.net.bind()
     const { clock, random } = this.ports
     const locator = new Locator(this.ports, { transports: ['udp', 'tcp'], families: [4] })
-    this.stack = { clock, random, faults, layer, locator }
+    const lateAnswers = new LateAnswers(layer, locator)
+    this.stack = { clock, random, faults, layer, locator, lateAnswers }
   }
 
   /** Sends a MESSAGE with a body of `octets`. */

@@ -103,6 +103,16 @@ export class UserAgentClient implements ClientTransactionUser, TimerOwner {
       this.#sendCancel(transaction)
   }
 
+  /**
+   * The owner is over: what may still come (a 2xx again, or of another fork) is ended without it, so that the transaction,
+   * which lives for 64·T1 (RFC 6026 §7.2), keeps nothing of the call. Only after the final response.
+   */
+  release(): void {
+    if (!this.#done || this.#transaction === null) return
+    this.#transaction.user = this.#stack.lateAnswers
+    this.#transaction = null
+  }
+
   get isCancelled(): boolean {
     return this.#cancelHeaders !== null
   }

@@ -20,6 +20,7 @@ import { accepts, type Peer, type Snapshot } from '#routing/snapshot.ts'
 import type { Flow, TransportName } from '#sip/flow.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import { InviteServerTransaction } from '#sip/invite-server-transaction.ts'
+import { LateAnswers } from '#sip/late-answers.ts'
 import { Locator } from '#sip/locator.ts'
 import type { Request } from '#sip/message.ts'
 import type { NameAddr } from '#sip/name-addr.ts'
@@ -158,7 +159,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     const families = new Set<4 | 6>(settings.listen.map((listen) => (listen.host.includes(':') ? 6 : 4)))
     const transports = new Set(transportSettings.listen.map((listen) => listen.transport))
     const locator = new Locator(ports, { transports: [...transports], families: [...families] })
-    this.stack = { clock: ports.clock, random: ports.random, faults, layer, locator }
+    const lateAnswers = new LateAnswers(layer, locator)
+    this.stack = { clock: ports.clock, random: ports.random, faults, layer, locator, lateAnswers }
     this.#journal = new CdrJournal(ports, {
       nodeId: options.nodeId,
       recordsPerFileMax: settings.cdr.fileRecordsMax,
