@@ -98,7 +98,7 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
 
   onEnd(failure: string | null): void {
     if (failure !== null) process.stderr.write(`carillon: the switch could not start: ${failure}${hintFor(failure)}\n`)
-    else if (this.#options.terminal) process.stdout.write('Carillon has stopped.\n')
+    else if (this.#options.terminal) process.stdout.write('\nCarillon has stopped.\n')
     else this.#log.event('info', 'SYSTEM_STOPPED', {})
     process.exitCode = failure === null ? 0 : 1
     this.#log.flushNow()
