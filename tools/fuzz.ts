@@ -10,7 +10,7 @@ import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { HeaderId } from '#sip/header-id.ts'
 import { legalMessage } from '#sip/message.arbitrary.ts'
-import { fuzzDigest, fuzzFramer, fuzzMessage, fuzzTransport } from '../test/fuzz/targets.ts'
+import { fuzzDigest, fuzzFramer, fuzzMessage, fuzzTransport } from '#test/fuzz/targets.ts'
 
 const SEEDS = new URL('../test/fuzz/', import.meta.url)
 const INPUT_OCTETS_MAX = 65_535

@@ -3,6 +3,7 @@
 import { present } from '#core/assert.ts'
 import type { Endpoint } from '#core/net.ts'
 import { sameEndpoint } from '#core/net.ts'
+import { copyString } from '#core/strings.ts'
 import type { TransportName } from '#sip/flow.ts'
 import { escapeUser, parseUri, type Uri, unescapeUri } from '#sip/uri.ts'
 
@@ -117,10 +118,8 @@ export function aorFromUser(user: string, domain: string): string {
 
 /** A copy of a latin1 text that shares no memory with the message it was cut from; control characters become spaces. */
 export function flatCopy(text: string): string {
-  const copy = text.length < SLICED_MIN ? text : Buffer.from(text, 'latin1').toString('latin1')
+  const copy = copyString(text)
   return CONTROL.test(copy) ? copy.replace(/[\x00-\x1f\x7f]/g, ' ') : copy
 }
 
-/** The engine copies shorter substrings itself. */
-const SLICED_MIN = 13
 const CONTROL = /[\x00-\x1f\x7f]/

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type FrameSink, StreamFramer } from '#sip/stream-framer.ts'
-import { classify } from './classify.ts'
+import { classify } from '#test/torture/classify.ts'
 
 const FOLDER =
   process.env['CARILLON_RFC4475'] ?? fileURLToPath(new URL('../../../shared/corpus/rfc4475', import.meta.url))
