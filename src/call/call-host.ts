@@ -91,8 +91,6 @@ export interface CallHost {
   writeRecord(facts: CdrFacts): void
   /** The call is over, its record written. Once. */
   onCallEnded(call: unknown, summary: CallSummary): void
-  /** Wall milliseconds. */
-  wallMs(): number
 }
 
 /** For the log: one line a call. */

@@ -1,6 +1,7 @@
 // What a call writes down about itself: the facts of its detail records (DESIGN §5).
 
 import type { CalleeTarget, CallFacts, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
+import type { Clock } from '#core/clock.ts'
 import { endpointText } from '#core/net.ts'
 import type { Flow } from '#sip/flow.ts'
 import type { Request } from '#sip/message.ts'
@@ -16,6 +17,9 @@ export class CallRecord {
   readonly callId: string
   readonly #facts: CallFacts
   readonly #callee: string
+  readonly #clock: Clock
+  /** `Clock.now` of the INVITE: later times are counted from it, so that no step of the wall clock changes a duration. */
+  readonly #sinceMs: number
   readonly #invitedAt: number
   readonly #legs: Leg[]
   readonly #routes: RouteTried[] = []
@@ -27,20 +31,22 @@ export class CallRecord {
   #egress: string | null = null
 
   /** `callId` is ours, the same in every record of the call. */
-  constructor(callId: string, facts: CallFacts, invite: Request, flow: Flow, nowMs: number) {
+  constructor(callId: string, facts: CallFacts, invite: Request, flow: Flow, clock: Clock) {
     this.callId = callId
     this.#facts = facts
     this.#callee = invite.uriText
-    this.#invitedAt = nowMs
+    this.#clock = clock
+    this.#sinceMs = clock.now()
+    this.#invitedAt = clock.wallMs()
     this.#legs = [
       { side: 'caller', callId: invite.callId, localTag: callId, remoteTag: invite.from.tag, remote: remoteOf(flow) },
     ]
   }
 
-  planned(plan: CallPlan, nowMs: number): void {
+  planned(plan: CallPlan): void {
     this.#calledNumber = plan.calledNumber
     this.#translations = plan.translations
-    this.#policyMs = nowMs - this.#invitedAt
+    this.#policyMs = this.#elapsedMs
   }
 
   redirected(plan: CallPlan): void {
@@ -55,16 +61,15 @@ export class CallRecord {
     if (this.#routes.length < ROUTES_TRIED_MAX) this.#routes.push({ trunkGroup, status, cause, why })
   }
 
-  alerted(nowMs: number): void {
-    this.#alertingMs ??= nowMs - this.#invitedAt
+  alerted(): void {
+    this.#alertingMs ??= this.#elapsedMs
   }
 
   answered(
     target: CalleeTarget,
     leg: { callId: string; localTag: string; remoteTag: string | null; flow: Flow | null },
-    nowMs: number,
   ): void {
-    this.#answeredAt = nowMs
+    this.#answeredAt = this.#nowMs
     this.#egress = target.trunkGroup
     const { callId, localTag, remoteTag, flow } = leg
     this.#legs.push({
@@ -84,18 +89,17 @@ export class CallRecord {
     return this.#write('START', null, null, null, null, null, null)
   }
 
-  intermediate(nowMs: number): CdrFacts {
-    return this.#write('INTERMEDIATE', null, nowMs - (this.#answeredAt ?? nowMs), null, null, null, null)
+  intermediate(): CdrFacts {
+    return this.#write('INTERMEDIATE', null, this.#durationMs, null, null, null, null)
   }
 
   /** STOP of an answered call, ATTEMPT of any other. */
-  end(party: 'caller' | 'callee' | 'switch', status: number, code: string, cause: number, nowMs: number): CdrFacts {
-    const answeredAt = this.#answeredAt
-    if (answeredAt === null) return this.#write('ATTEMPT', nowMs, null, party, status, cause, code)
-    return this.#write('STOP', nowMs, Math.max(0, nowMs - answeredAt), party, 200, cause, code)
+  end(party: 'caller' | 'callee' | 'switch', status: number, code: string, cause: number): CdrFacts {
+    if (this.#answeredAt === null) return this.#write('ATTEMPT', this.#nowMs, null, party, status, cause, code)
+    return this.#write('STOP', this.#nowMs, this.#durationMs, party, 200, cause, code)
   }
 
-  summary(party: string, status: number, code: string, nowMs: number): CallSummary {
+  summary(party: string, status: number, code: string): CallSummary {
     return {
       callId: this.callId,
       caller: this.#facts.callerName,
@@ -103,7 +107,7 @@ export class CallRecord {
       status,
       releaseCode: code,
       releaseParty: party,
-      durationMs: this.#answeredAt === null ? 0 : Math.max(0, nowMs - this.#answeredAt),
+      durationMs: this.#durationMs,
       answered: this.isAnswered,
     }
   }
@@ -131,6 +135,20 @@ export class CallRecord {
       ingressTrunkGroup: this.#facts.ingressTrunkGroup,
       egressTrunkGroup: this.#egress,
     }
+  }
+
+  /** Milliseconds since the INVITE, whole. */
+  get #elapsedMs(): number {
+    return Math.round(this.#clock.now() - this.#sinceMs)
+  }
+
+  /** Wall milliseconds now, as counted from the INVITE. */
+  get #nowMs(): number {
+    return this.#invitedAt + this.#elapsedMs
+  }
+
+  get #durationMs(): number {
+    return this.#answeredAt === null ? 0 : this.#nowMs - this.#answeredAt
   }
 
   #write(

@@ -85,14 +85,14 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#sessionExpiresS = facts.sessionTimer.sessionExpiresS
     invite.user = this
     this.mediaSession = host.media.open(invite.request.callId)
-    this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.wallMs())
+    this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.stack.clock)
   }
 
   /** Sends the call on its way. */
   start(plan: CallPlan): void {
     assert(this.state === 'routing', `start in ${this.state}`)
     this.stack.faults.active = this
-    this.record.planned(plan, this.#host.wallMs())
+    this.record.planned(plan)
     this.#invite.respond(100)
     this.#take(plan)
     this.#advance()
@@ -182,7 +182,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.stack.faults.active = this
     if (this.state !== 'inviting' && this.state !== 'ringing') return
     if (this.state === 'inviting') this.#enter('ringing')
-    if (response.status === 180 || response.status === 183) this.record.alerted(this.#host.wallMs())
+    if (response.status === 180 || response.status === 183) this.record.alerted()
     const lines = responsePassOn(response)
     if (response.to.tag === null) {
       this.#invite.respond(response.status, reasonPhrase(response.status), lines)
@@ -232,6 +232,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       this.#refuseAnswer(branch, response, known ?? null)
       return
     }
+    if (known?.outbound.isEnded) {
+      this.#onHungUp(branch, response)
+      return
+    }
     const winner = this.#pairFor(branch, response)
     if (winner === null) {
       this.#refuseAnswer(branch, response, null)
@@ -250,7 +254,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#endOtherPairs(winner)
     this.record.tried(branch.target.trunkGroup, response.status, 16, 'ANSWERED')
     const { callId, localTag, remoteTag } = winner.outbound.dialog
-    this.record.answered(branch.target, { callId, localTag, remoteTag, flow: branch.client.flow }, this.#host.wallMs())
+    this.record.answered(branch.target, { callId, localTag, remoteTag, flow: branch.client.flow })
     this.#host.writeRecord(this.record.start())
     if (this.facts.intermediateMs > 0) {
       this.stack.clock.arm(this.#recordTimer, 'intermediate', this.facts.intermediateMs)
@@ -291,6 +295,15 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const { flow } = branch.client
     if (flow !== null) this.stack.lateAnswers.end(response, flow)
     this.#settle()
+  }
+
+  /** The callee's BYE overtook its own 2xx (RFC 5407 §3.1.3): it answered and is gone. */
+  #onHungUp(branch: Branch, response: Response): void {
+    const { flow } = branch.client
+    if (flow !== null) this.stack.lateAnswers.end(response, flow)
+    this.record.tried(branch.target.trunkGroup, response.status, 16, 'CALLEE_HUNG_UP')
+    this.#noteFailure({ status: 480, response: null, code: 'CALLEE_HUNG_UP' })
+    if (!this.#branches.some((other) => other.isOpen)) this.#stageFailed(branch, 480)
   }
 
   onBranchFailed(branch: Branch, status: number, response: Response | null, code: string): void {
@@ -570,8 +583,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null
     this.mediaSession.release()
-    this.#host.writeRecord(this.record.end(party, status, code, cause, this.#host.wallMs()))
-    this.#host.onCallEnded(this, this.record.summary(party, status, code, this.#host.wallMs()))
+    this.#host.writeRecord(this.record.end(party, status, code, cause))
+    this.#host.onCallEnded(this, this.record.summary(party, status, code))
     this.#settle()
   }
 
@@ -603,7 +616,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
         this.#release('switch', 200, 'CALL_DURATION_MAX', 31, reasonLine(31))
         return
       case 'intermediate':
-        this.#host.writeRecord(this.record.intermediate(this.#host.wallMs()))
+        this.#host.writeRecord(this.record.intermediate())
         this.stack.clock.arm(this.#recordTimer, 'intermediate', this.facts.intermediateMs)
         return
     }

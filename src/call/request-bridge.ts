@@ -175,9 +175,8 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   /** A response after the request was answered: a 2xx again, or one that crossed our giving up. */
   #late(client: UserAgentClient, response: Response): void {
     if (client.request.method !== 'INVITE' || response.status >= 300) return
-    if (!this.to.acknowledgeAgain(response) && !this.to.isEnded) {
-      this.to.acknowledge(client.request.sequence, '', '')
-    }
+    // Also when the BYE is under way: every 2xx is acknowledged (RFC 3261 §13.2.2.4, RFC 5407 §3.2).
+    if (!this.to.acknowledgeAgain(response)) this.to.acknowledge(client.request.sequence, '', '')
   }
 
   #pass(side: MediaSide, role: DescriptionRole, body: string, sink: (body: string) => void): void {

@@ -641,7 +641,9 @@ export class Session implements TimerOwner, UserAgentClientUser {
     if (response.status < 200) return
     const isInvite = client.request.method === 'INVITE'
     if (client !== this.#refresh) {
-      if (isInvite && response.status < 300) this.acknowledgeAgain(response)
+      if (isInvite && response.status < 300 && !this.acknowledgeAgain(response)) {
+        this.acknowledge(client.request.sequence, '', '')
+      }
       return
     }
     this.#refresh = null

@@ -527,10 +527,6 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     this.#checkDrained()
   }
 
-  wallMs(): number {
-    return this.stack.clock.wallMs()
-  }
-
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
   #onMessage(transaction: ServerTransaction): void {
