@@ -14,7 +14,7 @@ export type TlsResult =
 
 /** Null when nothing listens on TLS and no certificate is named. */
 export async function tlsContext(loaded: Loaded, dataFolder: string): Promise<TlsResult> {
-  const { certificate, key, authorities, verifyPeer } = loaded.config.sip.tls
+  const { certificate, key, authorities, verifyClients, verifyServers } = loaded.config.sip.tls
   const listens = loaded.config.sip.listen.some((address) => address.startsWith('tls:'))
   if (certificate === null && !listens) return { ok: true, tls: null }
   try {
@@ -22,7 +22,8 @@ export async function tlsContext(loaded: Loaded, dataFolder: string): Promise<Tl
       certificate === null || key === null
         ? await selfSigned(join(dataFolder, 'tls'), trialNames(loaded), Date.now())
         : { certificate: readPem(loaded, certificate), key: readPem(loaded, key) }
-    const tls = { ...pair, authorities: authorities === null ? null : readPem(loaded, authorities), verifyPeer }
+    const trusted = authorities === null ? null : readPem(loaded, authorities)
+    const tls = { ...pair, authorities: trusted, verifyClients, verifyServers }
     createSecureContext({
       cert: tls.certificate,
       key: tls.key,

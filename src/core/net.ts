@@ -74,8 +74,10 @@ export interface TlsContext {
   readonly key: string
   /** Authorities to verify peers against; null means the system's. */
   readonly authorities: string | null
-  /** Listener: ask for and demand a verified client certificate. Outgoing: verify the server. */
-  readonly verifyPeer: boolean
+  /** Listener: ask for and demand a client certificate that verifies. */
+  readonly verifyClients: boolean
+  /** Outgoing: the server's certificate must verify and be for the name that we wanted (RFC 5922 §7). */
+  readonly verifyServers: boolean
 }
 
 export interface Listener {

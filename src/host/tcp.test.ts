@@ -25,7 +25,7 @@ after(() => {
 })
 
 function contextOf(pair: { certificate: string; key: string }, more: Partial<TlsContext> = {}): TlsContext {
-  return { ...pair, authorities: null, verifyPeer: false, ...more }
+  return { ...pair, authorities: null, verifyClients: false, verifyServers: false, ...more }
 }
 
 /** Collects what happens to one connection, and lets the test wait for the next of it. */
@@ -200,7 +200,7 @@ test('a far side that does not read breaks the connection when the queue is full
 
 test('TLS: the server is verified against its authorities and its domain (RFC 5922)', async () => {
   const server = await listen(contextOf(example))
-  const trusting = contextOf({ certificate: '', key: '' }, { authorities: example.certificate, verifyPeer: true })
+  const trusting = contextOf({ certificate: '', key: '' }, { authorities: example.certificate, verifyServers: true })
   const good = new Recorder()
   const connection = net.connect(server.local, trusting, 'example.net', good)
   connection.send(Buffer.from('OPTIONS'))
@@ -223,15 +223,15 @@ test('TLS: the server is verified against its authorities and its domain (RFC 59
   assert.deepEqual(wrongAuthority.events, ['TLS_VERIFY'])
 
   const careless = new Recorder()
-  const unverified = net.connect(server.local, { ...trusting, verifyPeer: false, authorities: null }, null, careless)
+  const unverified = net.connect(server.local, { ...trusting, verifyServers: false, authorities: null }, null, careless)
   await careless.until(() => careless.events.includes('open'))
   assert.equal(unverified.peer?.verified, false)
   unverified.abort()
   await careless.closed()
 })
 
-test('TLS: with verifyPeer a listener takes only clients with a verified certificate, and knows their names', async () => {
-  const server = await listen(contextOf(example, { authorities: other.certificate, verifyPeer: true }))
+test('TLS: with verifyClients a listener takes only clients with a verified certificate, and knows their names', async () => {
+  const server = await listen(contextOf(example, { authorities: other.certificate, verifyClients: true }))
   const known = new Recorder()
   const mutual = net.connect(server.local, contextOf(other), 'example.net', known)
   mutual.send(Buffer.from('x'))

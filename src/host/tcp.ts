@@ -68,7 +68,7 @@ export class TcpListener implements Listener {
   readonly #sink: ListenerSink
   readonly #onFault: (error: unknown) => void
   readonly #secure: boolean
-  #verifyPeer = false
+  #verifyClients = false
   #server: Server | null = null
   #bound = false
   #closed = false
@@ -126,13 +126,13 @@ export class TcpListener implements Listener {
   }
 
   #openTls(tls: TlsContext, options: ListenOptions): TlsServer {
-    this.#verifyPeer = tls.verifyPeer
+    this.#verifyClients = tls.verifyClients
     const server = createTlsServer(
       {
         ...SOCKET_OPTIONS,
         ...secureOptions(tls),
-        requestCert: tls.verifyPeer,
-        rejectUnauthorized: tls.verifyPeer,
+        requestCert: tls.verifyClients,
+        rejectUnauthorized: tls.verifyClients,
         handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       },
       (socket) => this.#onConnection(socket, socket),
@@ -152,7 +152,7 @@ export class TcpListener implements Listener {
     }
     const remote = frozenEndpoint(remoteAddress, remotePort, remoteFamily === 'IPv6' ? 6 : 4)
     const connection = new TcpConnection(this.#clock, remote, tlsSocket !== null)
-    if (tlsSocket !== null && this.#verifyPeer) connection.peer = peerCertificate(tlsSocket)
+    if (tlsSocket !== null && this.#verifyClients) connection.peer = peerCertificate(tlsSocket)
     connection.accepted(socket)
     const sink = this.#sink.onAccept(connection)
     if (sink === null) {
@@ -223,7 +223,7 @@ function openSecure(
   connection.begin(socket, sink, onGone)
   socket.on('secureConnect', () => {
     connection.peer = peerCertificate(socket)
-    if (tls.verifyPeer && !isIntendedServer(socket, serverName, host, tls.authorities !== null)) {
+    if (tls.verifyServers && !isIntendedServer(socket, serverName, host, tls.authorities !== null)) {
       connection.fail(TLS_VERIFY)
     } else connection.opened()
   })

@@ -52,10 +52,15 @@ export const TlsSection = section(
       text('', 'path', 4096),
       'File with the certification authorities that peers are verified against, PEM. Left out: those of the system.',
     ),
-    verifyPeer: Type.Boolean({
+    verifyClients: Type.Boolean({
       default: false,
       description:
-        'Whether clients must show a certificate that verifies (mutual TLS), and whether servers that we connect to must.',
+        'Whether clients that connect to us must show a certificate that verifies (mutual TLS). Telephones rarely have one.',
+    }),
+    verifyServers: Type.Boolean({
+      default: true,
+      description:
+        'Whether servers that we connect to must show a certificate that verifies and is for the name of the peer (RFC 5922).',
     }),
   },
   { description: 'TLS for the `tls:` listening points and for connections that we open.', default: {} },

@@ -132,7 +132,7 @@ const CASES: readonly (readonly [string, string, readonly string[]])[] = [
   ['an unquoted prefix', `routes:\n- prefix: +44\n  trunkGroups: [east]\n${GROUPS}`, ['3:11 CONFIG_TYPE']],
   ['text where a number belongs', 'cdr: {intermediateS: often}', ['2:22 CONFIG_TYPE']],
   ['a fraction', 'cdr: {intermediateS: 1.5}', ['2:22 CONFIG_TYPE']],
-  ['text where true or false belongs', 'sip: {tls: {verifyPeer: perhaps}}', ['2:25 CONFIG_TYPE']],
+  ['text where true or false belongs', 'sip: {tls: {verifyClients: perhaps}}', ['2:28 CONFIG_TYPE']],
   ['nothing where text belongs', 'trunkGroups: [{name: , peers: [a.b]}]', ['2:22 CONFIG_TYPE']],
   ['a number out of range', 'access: {contactsMax: 0}', ['2:23 CONFIG_RANGE']],
   ['an empty list', 'sip: {listen: []}', ['2:15 CONFIG_RANGE']],

@@ -249,12 +249,12 @@ test('TLS opens only when the demanded certificates are verified and the name is
     const server = new StreamEnd()
     const client = new StreamEnd()
     world.node('192.0.2.2', (ports) => {
-      const tls = simTls({ names: ['SIP.example.net'], issuer: 'ca', trusts: ['ca'], verifyPeer: row.demand })
+      const tls = simTls({ names: ['SIP.example.net'], issuer: 'ca', trusts: ['ca'], verifyClients: row.demand })
       ports.net.listen(endpoint('192.0.2.2', 5061), tls, server)
       return {}
     })
     world.node('192.0.2.1', (ports) => {
-      const tls = simTls({ names: ['pbx'], issuer: row.clientIssuer, trusts: row.trusts, verifyPeer: true })
+      const tls = simTls({ names: ['pbx'], issuer: row.clientIssuer, trusts: row.trusts })
       ports.net.connect(endpoint('192.0.2.2', 5061), tls, row.name, client)
       return {}
     })

@@ -9,13 +9,15 @@ export function simTls(identity: {
   readonly names: readonly string[]
   readonly issuer: string
   readonly trusts: readonly string[]
-  readonly verifyPeer: boolean
+  readonly verifyClients?: boolean
+  readonly verifyServers?: boolean
 }): TlsContext {
   return {
     certificate: `${PREFIX}\n${identity.issuer}\n${identity.names.join(' ').toLowerCase()}`,
     key: '',
     authorities: identity.trusts.join(' '),
-    verifyPeer: identity.verifyPeer,
+    verifyClients: identity.verifyClients ?? false,
+    verifyServers: identity.verifyServers ?? true,
   }
 }
 
@@ -29,11 +31,11 @@ export function handshake(
   if (client === null || server === null) return 'TLS_HANDSHAKE'
   const serverSeenByClient = seen(server, client)
   const clientSeenByServer = seen(client, server)
-  if (client.verifyPeer) {
+  if (client.verifyServers) {
     const named = serverName === null || serverSeenByClient?.names.includes(serverName.toLowerCase()) === true
     if (serverSeenByClient?.verified !== true || !named) return 'TLS_VERIFY'
   }
-  if (server.verifyPeer && clientSeenByServer?.verified !== true) return 'TLS_VERIFY'
+  if (server.verifyClients && clientSeenByServer?.verified !== true) return 'TLS_VERIFY'
   return { serverSeenByClient, clientSeenByServer }
 }
 

@@ -34,7 +34,7 @@ class Recorder implements TransportUser, FlowWatcher {
   }
 }
 
-const TLS: TlsContext = { certificate: 'c', key: 'k', authorities: null, verifyPeer: true }
+const TLS: TlsContext = { certificate: 'c', key: 'k', authorities: null, verifyClients: false, verifyServers: true }
 const SETTINGS: TransportSettings = {
   listen: [
     { transport: 'udp', host: '192.0.2.1', port: 5060 },
