@@ -21,11 +21,11 @@ const EMPTY = Buffer.alloc(0)
 export interface FrameSink {
   /** One message, one character an octet, exactly as long as its Content-Length says. Not checked otherwise. */
   onFrame(text: string): void
-  /** A second CRLF in a row between messages: the far side's ping, to be answered with one CRLF (RFC 5626 §3.5.1). */
+  /** Every second CRLF in a row between messages: the far side's ping, to be answered with one CRLF (RFC 5626 §3.5.1). */
   onPing(): void
   /**
-   * One CRLF between messages: the answer to our ping. The first half of a ping is reported so too, as its second half
-   * may come at any time later.
+   * Each CRLF between messages, those of a ping too: their octets may come apart, so an answer to our ping cannot be told
+   * from the first half of one. Either shows that the far side is there.
    */
   onPong(): void
   /**
@@ -150,8 +150,8 @@ export class StreamFramer {
   #crlf(sink: FrameSink): boolean {
     this.#start += 2
     this.#halfPing = !this.#halfPing
-    if (this.#halfPing) sink.onPong()
-    else sink.onPing()
+    sink.onPong()
+    if (!this.#halfPing && !this.#ended) sink.onPing()
     return !this.#ended
   }
 
