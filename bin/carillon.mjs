@@ -10,7 +10,7 @@ import { setUp } from '../tools/setup.mjs'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 try {
-  setUp()
+  setUp(false)
 } catch (error) {
   process.stderr.write(`carillon: ${error.message}\n`)
   process.exit(1)

@@ -11,4 +11,4 @@ export declare function missingPackages(
   present?: (path: string) => boolean,
 ): string[]
 
-export declare function setUp(): void
+export declare function setUp(development: boolean): void

@@ -34,11 +34,9 @@ function readJson(path) {
 }
 
 /** Why an installation is needed, or null when everything is in place. */
-function reasonToInstall() {
+function reasonToInstall(development) {
   const lock = readJson(join(ROOT, 'package-lock.json'))
   if (lock === null) throw new Error('package-lock.json is missing or broken')
-  const omitted = /\bdev\b/.test(process.env.npm_config_omit ?? '') || process.env.NODE_ENV === 'production'
-  const development = !omitted && process.env.npm_lifecycle_event !== 'prestart'
   const installed = readJson(join(ROOT, 'node_modules/.package-lock.json'))
   if (installed === null) return 'nothing is installed yet'
   const missing = missingPackages(lock, installed, development, (path) => existsSync(join(ROOT, path, 'package.json')))
@@ -165,11 +163,14 @@ function readText(path) {
   }
 }
 
-/** Installs what is missing. Throws with a sentence for the user when it cannot. */
-export function setUp() {
-  if (reasonToInstall() === null && nodeFound() === nodeWanted()) return
+/**
+ * Installs what is missing; packages for development count only when `development` is true. Throws with a sentence for the
+ * user when it cannot.
+ */
+export function setUp(development) {
+  if (reasonToInstall(development) === null && nodeFound() === nodeWanted()) return
   locked(() => {
-    const reason = reasonToInstall()
+    const reason = reasonToInstall(development)
     if (reason !== null) install(reason)
     const wanted = nodeWanted()
     if (nodeFound() !== wanted) installNode(wanted)
@@ -177,8 +178,9 @@ export function setUp() {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const omitted = /\bdev\b/.test(process.env.npm_config_omit ?? '') || process.env.NODE_ENV === 'production'
   try {
-    setUp()
+    setUp(!omitted && process.env.npm_lifecycle_event !== 'prestart')
   } catch (error) {
     say(error.message)
     process.exitCode = 1
