@@ -50,6 +50,7 @@ function pair(seed: number, answer: Partial<AnswerPlan>, profile: Partial<AgentP
       reliable: false,
       sessionTimer: false,
       allowUpdate: true,
+      hasty: false,
       ...profile,
     }
     return new SimPhone(world, whole, ledger, () => plan)

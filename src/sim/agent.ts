@@ -52,6 +52,8 @@ export interface AgentProfile {
   readonly reliable: boolean
   readonly sessionTimer: boolean
   readonly allowUpdate: boolean
+  /** Hangs up before the ACK of its 2xx, which RFC 3261 §15 forbids and some do. */
+  readonly hasty: boolean
 }
 
 export class Agent {

@@ -479,6 +479,16 @@ export class CallEnd {
 
   #bye(how: string): void {
     if (this.state !== 'up') return
+    // §15: a callee waits for the ACK of its 2xx, or until it will not come any more.
+    if (
+      this.record.role === 'callee' &&
+      this.#unacknowledged !== null &&
+      how !== 'noAck' &&
+      !this.#agent.profile.hasty
+    ) {
+      this.#agent.after(T1_MS, () => this.#bye(how))
+      return
+    }
     this.state = 'ending'
     this.record.endedMs = this.#agent.nowMs
     const end = (): void => this.#end(how, 'local')

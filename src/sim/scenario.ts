@@ -70,7 +70,13 @@ export interface ScenarioReport {
 
 /** Runs the world of `seed`. Throws a {@link Violation}, or an assertion of the system under test as it is. */
 export function runScenario(seed: number, options: ScenarioOptions = {}): ScenarioReport {
-  return new Scenario(seed, options).run()
+  const scenario = new Scenario(seed, options)
+  try {
+    return scenario.run()
+  } catch (error) {
+    if (error instanceof Violation) throw new Violation(`in a world with ${scenario.faultNames}\n${error.message}`)
+    throw error
+  }
 }
 
 class Scenario {
@@ -90,6 +96,7 @@ class Scenario {
   #injected = 0
   #calls = 0
   #powerLost = false
+  #clockStepped = false
   /** When the switch's process died. */
   readonly #crashedMs: number[] = []
 
@@ -124,6 +131,10 @@ class Scenario {
       redirectTo: `sip:1002@${DOMAIN}`,
     }
     this.#durationMs = random.between(20_000, 120_000)
+  }
+
+  get faultNames(): string {
+    return this.#faults.size === 0 ? 'no faults' : [...this.#faults].join(', ')
   }
 
   run(): ScenarioReport {
@@ -238,6 +249,7 @@ class Scenario {
       reliable: this.#random.chance(0.4),
       sessionTimer: this.#random.chance(0.5),
       allowUpdate: this.#random.chance(0.7),
+      hasty: this.#random.chance(0.1),
       ...own,
     }
   }
@@ -295,6 +307,7 @@ class Scenario {
     if (this.#faults.has('wallClock')) {
       this.#world.at(at(), () => {
         inject()
+        this.#clockStepped = true
         node.stepWallClock(random.between(-7_200_000, 7_200_000))
       })
     }
@@ -333,7 +346,8 @@ class Scenario {
       if (power || node.disk.failing !== null) this.#powerLost = true
       node.crash(power)
       this.#crashedMs.push(this.#world.nowMs)
-      this.#checker.onCrash(power || node.disk.failing !== null)
+      // Expiries stand on the disk in wall time: when that jumped, bindings may rightly be too old.
+      this.#checker.onCrash(power || node.disk.failing !== null || this.#clockStepped)
       this.#world.after(deadMs, () => {
         if (!node.isRunning) node.start()
       })

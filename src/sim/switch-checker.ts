@@ -33,6 +33,13 @@ interface Asked {
   readonly initial: boolean
 }
 
+/** An INVITE of the switch's: when it was sent, first answered at all, and cancelled; −1 for never. */
+interface Invited {
+  readonly sentMs: number
+  heardMs: number
+  cancelledMs: number
+}
+
 interface Answered {
   readonly atMs: number
   readonly text: string
@@ -66,8 +73,8 @@ export class SwitchChecker implements WireObserver {
   readonly #accepted = new Map<string, Answered>()
   /** 2xx that came to us and have no ACK of ours, by Call-ID, To tag and CSeq. */
   readonly #toAcknowledge = new Map<string, Answered>()
-  /** Branches of the INVITEs that this process of the switch has sent: only it can know the answers. */
-  readonly #invited = new Set<string>()
+  /** INVITEs that this process of the switch has sent, by branch: only it can know the answers. */
+  readonly #invited = new Map<string, Invited>()
   readonly #streams = new Map<string, string>()
   readonly #closedConnections = new Set<number>()
   /** By address of record: contact → world time of expiry, as last told to a phone. */
@@ -157,8 +164,14 @@ export class SwitchChecker implements WireObserver {
       this.#onRequestReceived(message, text, place, event)
       return
     }
-    if (message.sequenceMethod !== 'INVITE' || message.status < 200 || message.status >= 300) return
-    if (!this.#invited.has(message.branch)) return
+    const invited = this.#invited.get(message.branch)
+    if (message.sequenceMethod !== 'INVITE' || invited === undefined) return
+    const nowMs = this.#world.nowMs
+    if (invited.heardMs < 0) invited.heardMs = nowMs
+    // Timer B, and its like after CANCEL (§9.1), end the transaction; what comes later belongs to none (RFC 6026 §8.7).
+    const isLate = invited.heardMs - invited.sentMs >= LIFETIME_MS
+    const isForgotten = invited.cancelledMs >= 0 && nowMs - invited.cancelledMs >= LIFETIME_MS
+    if (message.status < 200 || message.status >= 300 || isLate || isForgotten) return
     const key = `${message.callId} ${message.toTag} ${message.sequence}`
     if (!this.#toAcknowledge.has(key)) this.#toAcknowledge.set(key, { atMs: this.#world.nowMs, text, done: false })
   }
@@ -174,6 +187,10 @@ export class SwitchChecker implements WireObserver {
       this.#ended(message.callId)
       const answered = this.#accepted.get(`${message.callId} ${message.toTag}`)
       if (answered !== undefined) answered.done = true
+      // Who hangs up on a 2xx of its own before the ACK waits for none any more.
+      for (const [key, owed] of this.#toAcknowledge) {
+        if (key.startsWith(`${message.callId} ${message.fromTag} `)) owed.done = true
+      }
     }
     const key = transactionOf(message)
     if (this.#asked.has(key)) return
@@ -203,8 +220,14 @@ export class SwitchChecker implements WireObserver {
   }
 
   #onRequestSent(message: SipText): void {
-    if (message.method === 'INVITE') this.#invited.add(message.branch)
-    else if (message.method === 'ACK') {
+    const invited = this.#invited.get(message.branch)
+    if (message.method === 'INVITE') {
+      if (invited === undefined) {
+        this.#invited.set(message.branch, { sentMs: this.#world.nowMs, heardMs: -1, cancelledMs: -1 })
+      }
+    } else if (message.method === 'CANCEL') {
+      if (invited !== undefined && invited.cancelledMs < 0) invited.cancelledMs = this.#world.nowMs
+    } else if (message.method === 'ACK') {
       const answered = this.#toAcknowledge.get(`${message.callId} ${message.toTag} ${message.sequence}`)
       if (answered !== undefined) answered.done = true
     } else if (message.method === 'BYE') {
