@@ -101,8 +101,9 @@ function register(nowMs: number, wallMs: number, location: Location, i: number):
     local: LOCAL,
     remote: { host, port: 1_024 + (i % 60_000), family: 4 },
     userAgent: location.intern(request.header(HeaderId.userAgent) ?? ''),
+    needsFlow: true,
   } as const
-  location.commit(aor, [new Binding(fields, nowMs + expiresMs, contact.uri)])
+  location.commit(aor, [new Binding(fields, nowMs + expiresMs)])
 }
 
 function memory(): { heap: number; resident: number } {

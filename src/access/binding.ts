@@ -6,6 +6,7 @@ import { sameEndpoint } from '#core/net.ts'
 import { copyString } from '#core/strings.ts'
 import type { TransportName } from '#sip/flow.ts'
 import { escapeUser, parseUri, type Uri, unescapeUri } from '#sip/uri.ts'
+import type { Via } from '#sip/via.ts'
 
 /** What a binding is made of. */
 export interface BindingFields {
@@ -30,6 +31,11 @@ export interface BindingFields {
   readonly local: Endpoint
   readonly remote: Endpoint
   readonly userAgent: string
+  /**
+   * Whether the contact can be reached at `remote` only, over the flow that the registration came on ({@link needsFlow}).
+   * Otherwise it is reached by its URI, though a living connection is better.
+   */
+  readonly needsFlow: boolean
 }
 
 /** An immutable binding. Texts are flat copies: none keeps a message in memory. */
@@ -49,18 +55,12 @@ export class Binding implements BindingFields {
   readonly userAgent: string
   /** When it expires by `Clock.now`, which no step of the wall clock moves. */
   readonly deadlineMs: number
-  /**
-   * Whether the contact can be reached at `remote` only, over the flow that the registration came on: address translation
-   * lies between, the client asked for it (RFC 5626 §5.3), or its contact is the near end of its own connection. Otherwise
-   * a contact may also be reached by its URI, though a living connection is better.
-   */
   readonly needsFlow: boolean
   /** For the location's own use: neighbours among those that expire in the same second. */
   previous: Binding | null = null
   next: Binding | null = null
 
-  /** `uri` is the contact, parsed. */
-  constructor(fields: BindingFields, deadlineMs: number, uri: Uri) {
+  constructor(fields: BindingFields, deadlineMs: number) {
     this.aor = fields.aor
     this.contact = fields.contact
     this.q = fields.q
@@ -75,7 +75,7 @@ export class Binding implements BindingFields {
     this.remote = fields.remote
     this.userAgent = fields.userAgent
     this.deadlineMs = deadlineMs
-    this.needsFlow = fields.regId > 0 || (uri.isSip && isBoundToFlow(uri, fields.transport, fields.remote))
+    this.needsFlow = fields.needsFlow
   }
 
   /** The contact, parsed anew each time: keeping a million parsed ones costs more than parsing the one that rings. */
@@ -89,11 +89,21 @@ export class Binding implements BindingFields {
   }
 }
 
-function isBoundToFlow(uri: Uri, transport: TransportName, remote: Endpoint): boolean {
-  if (uri.host !== remote.host) return true
-  const isSamePort = (uri.port ?? (transport === 'tls' ? 5061 : 5060)) === remote.port
+/**
+ * Whether a contact can be reached only over the flow that its registration came on: the client asked for that (RFC 5626
+ * §5.3), address translation lies between (the Via of the REGISTER names another address than it came from, RFC 3581),
+ * or the contact is the near end of the client's own connection. A contact elsewhere, registered from where its sender says
+ * it is, is followed as it stands.
+ */
+export function needsFlow(contact: Uri, via: Via, transport: TransportName, remote: Endpoint, regId: number): boolean {
+  if (regId > 0) return true
+  if (!contact.isSip) return false
+  const isTranslated = via.host !== remote.host
+  const byDefault = transport === 'tls' ? 5061 : 5060
+  if (transport === 'udp') return isTranslated || (via.port ?? byDefault) !== remote.port
+  if (contact.host !== remote.host) return isTranslated
   // A contact port that is not the source port of a connection is one that the phone listens on.
-  return transport === 'udp' ? !isSamePort : isSamePort
+  return (contact.port ?? byDefault) === remote.port
 }
 
 const NO_PATH: readonly string[] = []

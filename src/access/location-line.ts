@@ -7,7 +7,7 @@ import type { TransportName } from '#sip/flow.ts'
 import { parseUri } from '#sip/uri.ts'
 
 // checksum TAB aor { TAB field × FIELDS }. No text of a binding has control characters (`flatCopy`).
-const FIELDS = 14
+const FIELDS = 15
 const FIELD_SEPARATOR = '\t'
 const PATH_SEPARATOR = '\x1f'
 const CHECKSUM_LENGTH = 8
@@ -44,7 +44,7 @@ export function writeLocationLine(aor: string, bindings: readonly Binding[]): st
   for (const b of bindings) {
     text +=
       `\t${b.contact}\t${b.q}\t${b.expiresAtMs}\t${b.callId}\t${b.cseq}\t${b.transport}\t${b.local.host}\t${b.local.port}` +
-      `\t${b.remote.host}\t${b.remote.port}\t${b.userAgent}\t${b.instanceId ?? ''}\t${b.regId}\t${b.path.length === 0 ? '' : b.path.join(PATH_SEPARATOR)}`
+      `\t${b.remote.host}\t${b.remote.port}\t${b.userAgent}\t${b.instanceId ?? ''}\t${b.regId}\t${b.path.length === 0 ? '' : b.path.join(PATH_SEPARATOR)}\t${b.needsFlow ? 1 : 0}`
   }
   return `${checksum(text, 0)}\t${text}`
 }
@@ -72,9 +72,8 @@ export function readLocationLine(
     if (fields === null) return null
     const restMs = Math.min(fields.expiresAtMs - wallMs, lifetimeMaxMs)
     if (restMs <= 0) continue
-    const uri = parseUri(fields.contact)
-    if (uri === null) return null
-    bindings.push(new Binding(fields, nowMs + restMs, uri))
+    if (parseUri(fields.contact) === null) return null
+    bindings.push(new Binding(fields, nowMs + restMs))
   }
   return { aor, bindings }
 }
@@ -105,6 +104,7 @@ function readFields(aor: string, parts: readonly string[], at: number, interning
     local: interning.endpoint(parts[at + 6] ?? '', localPort),
     remote: endpointFrom(flatCopy(parts[at + 8] ?? ''), remotePort),
     userAgent: interning.text(parts[at + 10] ?? ''),
+    needsFlow: parts[at + 14] === '1',
   }
 }
 

@@ -30,9 +30,9 @@ function binding(
       local: endpoint('192.0.2.1'),
       remote: more.remote ?? endpoint('203.0.113.7', 40_000),
       userAgent: more.userAgent ?? 'phone',
+      needsFlow: more.needsFlow ?? true,
     },
     ports.clock.now() + expiresS * 1000,
-    parseUri(contact) ?? assert.fail(contact),
   )
 }
 

@@ -54,6 +54,7 @@ interface Options {
   readonly cseq?: number
   readonly flow?: FakeFlow
   readonly vias?: string
+  readonly sentBy?: string
 }
 
 const SETTINGS: RegistrarSettings = {
@@ -99,10 +100,10 @@ class Rig {
   /** Sends without credentials. */
   raw(headers: string, options: Options = {}): Response {
     const { user = 'alice', uri = `sip:${DOMAIN}`, flow = new FakeFlow(), callId = 'call-1' } = options
-    const { to = `<sip:${user}@${DOMAIN}>`, cseq = this.#cseq, vias = '' } = options
+    const { to = `<sip:${user}@${DOMAIN}>`, cseq = this.#cseq, vias = '', sentBy = '192.0.2.10' } = options
     this.#cseq = Math.max(this.#cseq, cseq) + 1
     const request = parseMessage(
-      `REGISTER ${uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK${cseq}\r\n${vias}Max-Forwards: 70\r\n` +
+      `REGISTER ${uri} SIP/2.0\r\nVia: SIP/2.0/UDP ${sentBy};branch=z9hG4bK${cseq}\r\n${vias}Max-Forwards: 70\r\n` +
         `From: <sip:${user}@${DOMAIN}>;tag=1\r\nTo: ${to}\r\nCall-ID: ${callId}\r\nCSeq: ${cseq} REGISTER\r\n${headers}Content-Length: 0\r\n\r\n`,
     )
     assert.ok(request instanceof Request)
@@ -373,6 +374,12 @@ test('A contact that is not where it came from is reached where it came from', (
   assert.equal(rig.location.bindings(`sip:bob@${DOMAIN}`)[0]?.needsFlow, false)
 })
 
+test('A contact elsewhere, registered from where the sender says it is, is followed as it stands', () => {
+  const rig = new Rig()
+  rig.register('Contact: <sip:alice@198.51.100.77:5080>\r\n', { flow: new FakeFlow(endpoint('192.0.2.10', 5060)) })
+  assert.equal(rig.location.bindings(`sip:alice@${DOMAIN}`)[0]?.needsFlow, false)
+})
+
 test('RFC 5626 §7: with its connection a binding ends that only it could reach, in the journal too; then nothing is watched', () => {
   const store = new MemoryStore()
   const rig = new Rig({}, store)
@@ -433,7 +440,11 @@ test('Every phone behind address translation hears from us once in each interval
     const flow = new FakeFlow(endpoint(`203.0.113.${i}`, 40_000))
     flows.set(flow.remote.host, flow)
     const contact = i % 2 === 0 ? '10.0.0.5' : `203.0.113.${i}:40000`
-    rig.register(`Contact: <sip:u${i}@${contact}?x=y>\r\n`, { user: `u${i}`, flow })
+    rig.register(`Contact: <sip:u${i}@${contact}?x=y>\r\n`, {
+      user: `u${i}`,
+      flow,
+      ...(i % 2 === 0 ? {} : { sentBy: contact }),
+    })
   }
   const sent = (): number => [...flows.values()].reduce((sum, flow) => sum + flow.sent.length, 0)
   let most = 0

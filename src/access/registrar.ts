@@ -2,7 +2,7 @@
 // Hot path: a REGISTER in at most 75 µs.
 
 import type { Authenticator } from '#access/authenticator.ts'
-import { aorFromUri, aorFromUser, Binding, flatCopy, storedPath } from '#access/binding.ts'
+import { aorFromUri, aorFromUser, Binding, flatCopy, needsFlow, storedPath } from '#access/binding.ts'
 import type { Location } from '#access/location.ts'
 import { RegisteredFlows } from '#access/registered-flows.ts'
 import {
@@ -234,9 +234,9 @@ export class Registrar {
           existing !== null && existing.userAgent === userAgent
             ? existing.userAgent
             : this.#location.intern(userAgent.slice(0, USER_AGENT_LENGTH_MAX)),
+        needsFlow: needsFlow(contact.uri, request.topmostVia, flow.transport, flow.remote, contact.regId),
       },
       clock.now() + contact.expiresS * 1000,
-      contact.uri,
     )
   }
 
