@@ -1,8 +1,8 @@
-// baresip as a telephone without screen or sound card: a tone is its microphone, a file its loudspeaker.
+// baresip as a telephone without screen or sound card: a WAV file is its microphone, another its loudspeaker.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 
@@ -10,7 +10,9 @@ import { DOMAIN, HOST, tcpPort, until } from '#test/interop/carillon-process.ts'
 import { peer } from '#test/peers.ts'
 
 const MODULE_FOLDERS = ['/usr/lib/baresip/modules', '/usr/lib/x86_64-linux-gnu/baresip/modules']
-const EVENT_MS = 20_000
+const EVENT_MS = 10_000
+const SAMPLES_PER_SECOND = 8_000
+const TONE_S = 30
 
 export interface PhoneOptions {
   readonly user: string
@@ -33,6 +35,8 @@ export class BaresipPhone {
   readonly #child: ChildProcess
   readonly #control: Socket
   readonly #events: PhoneEvent[] = []
+  /** What it said to commands. */
+  readonly #answers: string[] = []
   /** Events before this one were taken by `event`. */
   #taken = 0
   #unread = Buffer.alloc(0)
@@ -65,6 +69,7 @@ export class BaresipPhone {
     ]
     writeFileSync(join(own, 'accounts'), `${account.join(';')}\n`)
     writeFileSync(join(own, 'contacts'), '')
+    writeFileSync(join(own, 'tone.wav'), tone())
     let output = ''
     // -s prints every SIP message, which a failing test shows.
     const child = spawn(peer('baresip').path, ['-f', own, '-s', '-4'], { cwd: own, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -94,7 +99,7 @@ export class BaresipPhone {
       return Promise.resolve(found >= 0)
     }).catch((error: unknown) => {
       const had = this.#events.map((event) => `${event.type} ${event.param}`).join(', ')
-      throw new Error(`${String(error)}; had: ${had}\n${this.#output()}`)
+      throw new Error(`${String(error)}; had: ${had}`)
     })
     this.#taken = found + 1
     const event = this.#events[found]
@@ -102,17 +107,20 @@ export class BaresipPhone {
     return event
   }
 
-  /** All that it printed, SIP messages with it. */
+  /** All that it printed, SIP messages with it, and what it said to commands. */
   output(): string {
-    return this.#output()
+    return `${this.#output()}\n${this.#answers.join('\n')}`
+  }
+
+  /** Waits until it is registered: it may be before its control is open, so what it printed counts, not the event. */
+  registered(): Promise<void> {
+    return this.printed(/ 200 OK .*\[\d+ bindings?\]/)
   }
 
   /** Waits until `text` was printed. */
   async printed(text: string | RegExp): Promise<void> {
     const seen = (): boolean => (typeof text === 'string' ? this.#output().includes(text) : text.test(this.#output()))
-    await until(`${this.user} prints ${text}`, EVENT_MS, () => Promise.resolve(seen())).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${this.#output()}`)
-    })
+    await until(`${this.user} prints ${text}`, EVENT_MS, () => Promise.resolve(seen()))
   }
 
   /** Unregisters and ends. */
@@ -150,8 +158,11 @@ export class BaresipPhone {
         unknown
       >
       this.#unread = this.#unread.subarray(colon + 1 + length + 1)
-      if (message['event'] !== true) continue
       const text = (key: string): string => (typeof message[key] === 'string' ? message[key] : '')
+      if (message['event'] !== true) {
+        this.#answers.push(`${text('token')}: ${JSON.stringify(message['ok'])} ${text('data')}`)
+        continue
+      }
       this.#events.push({ type: text('type'), class: text('class'), param: text('param'), peeruri: text('peeruri') })
     }
   }
@@ -179,7 +190,6 @@ function configuration(folder: string, modules: string, controlPort: number): st
   return [
     `module_path ${modules}`,
     'module g711.so',
-    'module ausine.so',
     'module aufile.so',
     'module uuid.so',
     'module_app account.so',
@@ -190,7 +200,7 @@ function configuration(folder: string, modules: string, controlPort: number): st
     'sip_verify_server no',
     'call_local_timeout 120',
     'call_max_calls 4',
-    'audio_source ausine,440',
+    `audio_source aufile,${join(folder, 'tone.wav')}`,
     `audio_player aufile,${join(folder, 'heard.wav')}`,
     `audio_alert aufile,${join(folder, 'alert.wav')}`,
     'ausrc_srate 8000',
@@ -202,8 +212,25 @@ function configuration(folder: string, modules: string, controlPort: number): st
   ].join('\n')
 }
 
-/** What a phone's loudspeaker played, in octets of the file. */
-export function heardOctets(folder: string): number {
-  const file = join(folder, 'heard.wav')
-  return existsSync(file) ? readFileSync(file).length : 0
+/** A WAV file with a tone of 440 Hz: 16-bit samples, one channel, 8,000 a second. */
+function tone(): Buffer {
+  const samples = SAMPLES_PER_SECOND * TONE_S
+  const header = Buffer.alloc(44)
+  header.write('RIFF', 0, 'latin1')
+  header.writeUInt32LE(36 + samples * 2, 4)
+  header.write('WAVEfmt ', 8, 'latin1')
+  header.writeUInt32LE(16, 16)
+  header.writeUInt16LE(1, 20)
+  header.writeUInt16LE(1, 22)
+  header.writeUInt32LE(SAMPLES_PER_SECOND, 24)
+  header.writeUInt32LE(SAMPLES_PER_SECOND * 2, 28)
+  header.writeUInt16LE(2, 32)
+  header.writeUInt16LE(16, 34)
+  header.write('data', 36, 'latin1')
+  header.writeUInt32LE(samples * 2, 40)
+  const body = Buffer.alloc(samples * 2)
+  for (let n = 0; n < samples; n++) {
+    body.writeInt16LE(Math.round(8_000 * Math.sin((2 * Math.PI * 440 * n) / SAMPLES_PER_SECOND)), n * 2)
+  }
+  return Buffer.concat([header, body])
 }

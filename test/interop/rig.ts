@@ -14,8 +14,8 @@ export const PHONE_HOST = '127.0.0.10'
 export const TRUNK_HOST = '127.0.0.20'
 export const STRANGER_HOST = '127.0.0.30'
 
-export const ALICE = { user: 'alice', password: 'correct horse 1' }
-export const BOB = { user: 'bob', password: 'battery staple 2' }
+export const ALICE = { user: 'alice', password: 'correct-horse-1' }
+export const BOB = { user: 'bob', password: 'battery-staple-2' }
 
 /** Registered for this long in these tests, in seconds. */
 const EXPIRES = '600'
@@ -26,6 +26,8 @@ export class Rig {
   readonly carillon: CarillonProcess
   readonly folder: string
   readonly #capture: Capture
+  /** A subscriber's telephone keeps its port, so that it registers the same contact each time. */
+  readonly #phonePorts = new Map<string, number>()
 
   private constructor(carillon: CarillonProcess, folder: string, capture: Capture) {
     this.carillon = carillon
@@ -83,7 +85,9 @@ export class Rig {
 
   /** Registers a subscriber's SIPp telephone and gives its port. */
   async register(who: { user: string; password: string }, transport: 'udp' | 'tcp' = 'udp'): Promise<number> {
-    const port = await udpPort(PHONE_HOST)
+    const phone = `${who.user} ${transport}`
+    const port = this.#phonePorts.get(phone) ?? (await udpPort(PHONE_HOST))
+    this.#phonePorts.set(phone, port)
     await this.run({
       scenario: 'register',
       from: { host: PHONE_HOST, port },
@@ -106,12 +110,14 @@ export class Rig {
     return this.agent({ scenario, from, user: ALICE.user, password, keys: { caller: ALICE.user, callee } })
   }
 
-  /** Stops all and demands that tshark found nothing wrong in what Carillon sent. */
+  /** Stops all and demands that Carillon met no fault of its own and that tshark found nothing wrong in what it sent. */
   async end(): Promise<void> {
     await this.carillon.stop()
+    const faults = this.carillon.log().match(/^.*"code":"(INTERNAL|PROCESS_FAULT)".*$/gm) ?? []
     const judged = await this.#capture.judge()
     const sent = this.#capture.sent()
     rmSync(this.folder, { recursive: true, force: true })
+    assert.deepEqual(faults, [], 'Carillon found itself at fault')
     assert.ok(sent > 0, 'the capture has no message from Carillon')
     assert.deepEqual(judged, [], 'tshark finds packets malformed that Carillon sent')
   }
