@@ -41,12 +41,19 @@ class ForkedSwitch implements SwitchProcess {
   }
 }
 
+/**
+ * A young generation large enough that the garbage of a call dies in it: measured at 1,000 calls/s, a fifth less CPU time a
+ * call than with Node's default of 16 MB (bench/call-cpu.ts).
+ */
+const SWITCH_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=32']
+
 /** A launcher that forks `script` with `args`; a restart gets `--restarted` as well. Output goes where ours goes. */
 export function forkLauncher(script: string, args: readonly string[]): SwitchLauncher {
   return (sink, restart) => {
     const child = fork(script, [...args, ...(restart ? ['--restarted'] : [])], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
+      execArgv: [...process.execArgv, ...SWITCH_NODE_OPTIONS],
     })
     return new ForkedSwitch(child, sink)
   }
