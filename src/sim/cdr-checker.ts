@@ -42,7 +42,7 @@ function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>): 
   const name = `call ${last.callId}`
   const crashed = last.legs.some(({ callId }) => legs.get(callId)?.crashed)
   if (last.type === 'ATTEMPT') return caller.answeredMs >= 0 ? [`${name} was answered and has an ATTEMPT`] : []
-  if (caller.answeredMs < 0) return crashed ? [] : [`${name} has a STOP and was never answered`]
+  if (caller.answeredMs < 0) return crashed || caller.cutOff ? [] : [`${name} has a STOP and was never answered`]
   // What a restart closes has the last sign of life as its end.
   if (crashed || last.releaseCode === 'NODE_RESTART') return []
   const ends = last.legs.map(({ callId }) => legs.get(callId)?.endedMs ?? -1).filter((endedMs) => endedMs >= 0)

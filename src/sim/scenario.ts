@@ -42,6 +42,7 @@ export const FAULTS = [
   'disk',
   'rubbish',
   'tcp',
+  'dns',
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -167,7 +168,11 @@ class Scenario {
   // ── the cast ───────────────────────────────────────────────────────────────────────────────────────────
 
   #startSwitch(phones: number, carriers: number): void {
-    const snapshot = simSnapshot(phones, carriers)
+    const named = this.#faults.has('dns')
+    const snapshot = simSnapshot(phones, carriers, named)
+    for (let at = 0; named && at < carriers; at++) {
+      this.#world.dns.set(carrierName(at), [{ type: 'A', address: carrierHost(at), ttlS: this.#random.between(5, 60) }])
+    }
     const sabotage = this.#options.sabotage ?? ((ports: Ports) => ports)
     const observer = {
       onReady: () => {},
@@ -194,10 +199,12 @@ class Scenario {
       nat = this.#nats.length > 0 && random.chance(0.4) ? random.pick(this.#nats) : this.#newNat()
     }
     const host = nat === null ? `192.0.2.${index}` : `10.0.0.${index}`
+    // Some are second telephones of a subscriber: calls to it ring on all of them.
+    const user = index > 1 && random.chance(0.25) ? random.between(1, index - 1) : index
     const profile = this.#profile(index, host, {
       name: `phone${index}`,
-      address: `${1_000 + index}@${DOMAIN}`,
-      password: `secret${index}`,
+      address: `${1_000 + user}@${DOMAIN}`,
+      password: `secret${user}`,
       transport: this.#faults.has('tcp') && random.chance(0.4) ? 'tcp' : 'udp',
       expiresS: random.pick([60, 120, 600]),
     })
@@ -267,7 +274,9 @@ class Scenario {
     const everybody = [...this.#phones, ...this.#carriers]
     const caller = random.pick(everybody)
     const plan = drawCall(random, this.#behaviour)
-    const numbers = this.#phones.filter((phone) => phone !== caller).map((phone) => phone.profile.index)
+    const numbers = this.#phones
+      .filter((phone) => phone.profile.address !== caller.profile.address)
+      .map((phone) => Number(phone.profile.address.slice(0, 4)) - 1_000)
     const toCarrier = this.#carriers.length > 0 && caller.profile.expiresS !== null && random.chance(0.4)
     const number = numbers.length === 0 ? 999 : random.pick(numbers)
     const isCarrier = caller.profile.expiresS === null
@@ -322,6 +331,18 @@ class Scenario {
       })
     }
     if (this.#faults.has('rubbish')) this.#planRubbish(random)
+    if (this.#faults.has('dns')) {
+      const { dns } = this.#world
+      dns.delayMs = [5, 3_000]
+      const fromMs = at()
+      this.#world.at(fromMs, () => {
+        inject()
+        dns.failure = 0.7
+      })
+      this.#world.at(fromMs + random.between(1_000, 30_000), () => {
+        dns.failure = 0
+      })
+    }
   }
 
   #planVanish(agent: SimPhone, atMs: number, random: Generator): void {
@@ -404,7 +425,8 @@ class Scenario {
   }
 
   #checkEnds(fail: (message: string) => void): void {
-    const byKey = new Map<string, number[]>()
+    const callers = new Map<string, number>()
+    const callees = new Map<string, number[]>()
     for (const end of this.#ledger.ends) {
       const name = `the call ${end.callId} of ${end.agent} (${end.role}, begun at ${end.startedMs.toFixed(0)} ms)`
       if (end.how === '') fail(`${name} never ended`)
@@ -413,10 +435,14 @@ class Scenario {
       // A call that was up when the switch died is forgotten there; its ends find out on their own, or not at all.
       const isForgotten = this.#crashedMs.some((atMs) => atMs >= end.startedMs - 1_000 && atMs <= end.endedMs)
       if (end.key === '' || end.answeredMs < 0 || end.how === 'crash' || isForgotten) continue
-      byKey.set(end.key, [...(byKey.get(end.key) ?? []), end.endedMs])
+      if (end.role === 'caller') callers.set(end.key, end.endedMs)
+      else callees.set(end.key, [...(callees.get(end.key) ?? []), end.endedMs])
     }
-    for (const [key, endedMs] of byKey) {
-      const difference = Math.max(...endedMs) - Math.min(...endedMs)
+    for (const [key, endedMs] of callees) {
+      const callerMs = callers.get(key)
+      if (callerMs === undefined) continue
+      // Of several telephones that answered at once all but one were hung up on.
+      const difference = Math.min(...endedMs.map((calleeMs) => Math.abs(calleeMs - callerMs)))
       if (difference > (this.#isHealthy ? 40_000 : AGREEMENT_MS))
         fail(`the ends of ${key} ended ${difference} ms apart`)
     }
@@ -446,12 +472,16 @@ function carrierHost(at: number): string {
   return `198.51.100.${10 + at}`
 }
 
+function carrierName(at: number): string {
+  return `carrier${at}.example`
+}
+
 function e164(index: number): string {
   return `+1202555${String(index).padStart(4, '0')}`
 }
 
-/** The configuration of the simulated switch: so many subscribers, and a trunk group for each carrier. */
-export function simSnapshot(phones: number, carriers: number): Snapshot {
+/** The configuration of the simulated switch: so many subscribers, and a trunk group for each carrier, by name or address. */
+export function simSnapshot(phones: number, carriers: number, named: boolean): Snapshot {
   const lines = [`domain: ${DOMAIN}`, 'sip:', `  listen: ["udp:${SWITCH_HOST}:5060", "tcp:${SWITCH_HOST}:5060"]`]
   lines.push('  sessionExpiresS: 90', 'call:', '  noAnswerS: 60', 'access:', '  noAnswerS: 60', '  keepAliveS: 20')
   lines.push('media:', '  gateways: none', 'subscribers:')
@@ -463,7 +493,7 @@ export function simSnapshot(phones: number, carriers: number): Snapshot {
     lines.push('trunkGroups:')
     names.forEach((name, at) => {
       lines.push(
-        `  - {name: ${name}, peers: ["${carrierHost(at)}:5060"], channelsMax: 50, cpsMax: 100, direction: both}`,
+        `  - {name: ${name}, peers: ["${named ? carrierName(at) : carrierHost(at)}:5060"], channelsMax: 50, cpsMax: 100, direction: both}`,
       )
     })
     lines.push('routes:', `  - {prefix: "+44", trunkGroups: [${names.join(', ')}]}`)

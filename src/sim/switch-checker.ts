@@ -26,6 +26,7 @@ interface Asked {
   readonly source: string
   readonly connection: number
   readonly method: string
+  readonly callId: string
   readonly text: string
   readonly atMs: number
   readonly finals: Set<string>
@@ -41,6 +42,7 @@ interface Invited {
 }
 
 interface Answered {
+  readonly connection: number
   readonly atMs: number
   readonly text: string
   done: boolean
@@ -52,6 +54,8 @@ export interface LegTimes {
   endedMs: number
   /** The switch died while the leg was known. */
   crashed: boolean
+  /** The connection of its INVITE broke: what the switch sent then never was on the wire. */
+  cutOff: boolean
   refused: number
 }
 
@@ -136,6 +140,8 @@ export class SwitchChecker implements WireObserver {
   finish(): void {
     const nowMs = this.#world.nowMs
     for (const asked of this.#asked.values()) {
+      if (asked.method === 'INVITE' && this.#closedConnections.has(asked.connection))
+        this.#leg(asked.callId).cutOff = true
       if (asked.finals.size > 0 || asked.method === 'ACK' || this.#closedConnections.has(asked.connection)) continue
       this.#fault(
         `owes a final response to the ${asked.method} of ${asked.atMs.toFixed(0)} ms from ${asked.source}`,
@@ -143,6 +149,8 @@ export class SwitchChecker implements WireObserver {
       )
     }
     for (const answered of this.#accepted.values()) {
+      // Whom the broken connection led to may be unreachable; the BYE was not even on the wire then.
+      if (this.#closedConnections.has(answered.connection)) continue
       if (!answered.done && nowMs - answered.atMs > LIFETIME_MS)
         this.#fault(`owes a BYE: its 2xx of ${answered.atMs.toFixed(0)} ms got no ACK`, answered.text)
     }
@@ -173,7 +181,8 @@ export class SwitchChecker implements WireObserver {
     const isForgotten = invited.cancelledMs >= 0 && nowMs - invited.cancelledMs >= LIFETIME_MS
     if (message.status < 200 || message.status >= 300 || isLate || isForgotten) return
     const key = `${message.callId} ${message.toTag} ${message.sequence}`
-    if (!this.#toAcknowledge.has(key)) this.#toAcknowledge.set(key, { atMs: this.#world.nowMs, text, done: false })
+    if (!this.#toAcknowledge.has(key))
+      this.#toAcknowledge.set(key, { connection: event.connection, atMs: this.#world.nowMs, text, done: false })
   }
 
   #onRequestReceived(message: SipText, text: string, place: string, event: WireEvent): void {
@@ -199,6 +208,7 @@ export class SwitchChecker implements WireObserver {
       source: place,
       connection,
       method,
+      callId: message.callId,
       text,
       atMs: this.#world.nowMs,
       finals: new Set(),
@@ -260,7 +270,8 @@ export class SwitchChecker implements WireObserver {
     }
     if (asked.initial && leg.answeredMs < 0) leg.answeredMs = this.#world.nowMs
     const key = `${message.callId} ${message.toTag}`
-    if (!this.#accepted.has(key)) this.#accepted.set(key, { atMs: this.#world.nowMs, text, done: leg.endedMs >= 0 })
+    if (!this.#accepted.has(key))
+      this.#accepted.set(key, { connection: asked.connection, atMs: this.#world.nowMs, text, done: leg.endedMs >= 0 })
   }
 
   /** RFC 3261 §10.3 step 8: the 200 lists all bindings. After a crash the list still has every one that had been told. */
@@ -319,7 +330,7 @@ export class SwitchChecker implements WireObserver {
   #leg(callId: string): LegTimes {
     let leg = this.legs.get(callId)
     if (leg === undefined) {
-      leg = { answeredMs: -1, endedMs: -1, crashed: false, refused: 0 }
+      leg = { answeredMs: -1, endedMs: -1, crashed: false, cutOff: false, refused: 0 }
       this.legs.set(callId, leg)
     }
     return leg
