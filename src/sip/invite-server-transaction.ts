@@ -31,7 +31,6 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
   readonly #retransmit = new Timer(this)
   readonly #lifetime = new Timer(this)
   #intervalMs = T1
-  #lastStatus = 0
   #last = ''
 
   constructor(
@@ -54,7 +53,7 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
         if (request.method === 'ACK') this.#enter('confirmed')
         else this.#resend()
         return
-      case 'accepted': // RFC 6026 §7.1: the INVITE is absorbed. (The ACK for a 2xx has a branch of its own.)
+      case 'accepted': // RFC 6026 §7.1: the INVITE is absorbed. (The layer hands an ACK up.)
       case 'confirmed':
       case 'terminated':
         return
@@ -69,13 +68,8 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
   }
 
   protected send(status: number, text: string): void {
-    if (this.state === 'accepted' && status >= 200 && status < 300) {
-      this.transmit(status, text) // RFC 6026 §7.1: the user retransmits its 2xx, or a second one of another fork.
-      return
-    }
     assert(this.state === 'proceeding', `response ${status} in ${this.state}`)
     this.transmit(status, text)
-    this.#lastStatus = status
     this.#last = status < 300 && status >= 200 ? '' : text
     if (status >= 300) this.#enter('completed')
     else if (status >= 200) this.#enter('accepted')
@@ -83,7 +77,7 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
 
   /** Sends a 2xx again (§13.3.1.4); nothing once the transaction has ended. */
   resend2xx(text: string): void {
-    if (this.state === 'accepted') this.transmit(200, text)
+    if (this.state === 'accepted') this.retransmit(text)
   }
 
   /** Ends it without an answer: only for a process that stops. */
@@ -104,7 +98,7 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
   }
 
   #resend(): void {
-    if (this.#last !== '') this.transmit(this.#lastStatus, this.#last)
+    if (this.#last !== '') this.retransmit(this.#last)
   }
 
   #enter(next: State): void {

@@ -17,7 +17,6 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
 export class NonInviteServerTransaction extends ServerTransaction implements TimerOwner {
   state: State = 'trying'
   readonly #lifetime = new Timer(this)
-  #lastStatus = 0
   #last = ''
 
   receive(_request: Request): void {
@@ -27,7 +26,7 @@ export class NonInviteServerTransaction extends ServerTransaction implements Tim
         return
       case 'proceeding':
       case 'completed':
-        this.transmit(this.#lastStatus, this.#last)
+        this.retransmit(this.#last)
         return
       default:
         this.state satisfies never
@@ -39,7 +38,6 @@ export class NonInviteServerTransaction extends ServerTransaction implements Tim
     // RFC 4320 §4.1: no provisional response but 100, and that not before T2 has passed; our users send none.
     assert(status >= 200 || status === 100, `provisional ${status} to ${this.method}`)
     this.transmit(status, text)
-    this.#lastStatus = status
     this.#last = text
     if (status >= 200) this.#enter('completed')
     else if (this.state === 'trying') this.#enter('proceeding')

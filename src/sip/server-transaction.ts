@@ -12,7 +12,7 @@ export interface ServerTransactionLayer {
   /** The flow for responses (§18.2.2). */
   flowForResponse(request: Request, flow: Flow): Flow
   onServerTerminated(transaction: ServerTransaction): void
-  /** A request arrived and nothing is queued: counts responses. */
+  /** A response went out for the first time. */
   onResponseSent(method: string, status: number): void
 }
 
@@ -71,13 +71,18 @@ export abstract class ServerTransaction {
 
   protected abstract send(status: number, text: string): void
 
-  /** Puts the text on the wire. */
+  /** Puts the text on the wire for the first time. */
   protected transmit(status: number, text: string): void {
+    this.retransmit(text)
+    this.layer.onResponseSent(this.method, status)
+  }
+
+  /** Puts the text on the wire. */
+  protected retransmit(text: string): void {
     if (this.#request !== null && (this.#responseFlow === null || this.#responseFlow.closed)) {
       this.#responseFlow = this.layer.flowForResponse(this.#request, this.flow)
     }
     ;(this.#responseFlow ?? this.flow).send(text)
-    this.layer.onResponseSent(this.method, status)
   }
 
   /** Drops what only further responses would need. */

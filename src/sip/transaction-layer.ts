@@ -116,6 +116,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     } catch (error) {
       if (!this.faults.report(error)) this.#user.onFault(error)
     }
+    this.faults.active = null
   }
 
   onResponse(response: Response, _flow: Flow): void {
@@ -124,7 +125,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
       const branch = response.topmostVia.branch
       const key = response.cseq.method === 'CANCEL' ? branch + CANCEL_KEY : branch
       const transaction = this.#clients.get(key)
-      if (transaction === undefined || (transaction.method !== response.cseq.method && !key.endsWith(CANCEL_KEY))) {
+      if (transaction === undefined || transaction.method !== response.cseq.method) {
         this.#strayResponses.add()
         return
       }
@@ -132,6 +133,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     } catch (error) {
       if (!this.faults.report(error)) this.#user.onFault(error)
     }
+    this.faults.active = null
   }
 
   onListening(): void {
@@ -146,13 +148,16 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     const method = request.method
     const key = serverKey(request, method === 'ACK' ? 'INVITE' : method)
     const existing = this.#servers.get(key)
+    if (method === 'ACK') {
+      // RFC 6026 §7.1: an ACK for a 2xx goes up, also from clients that give it the branch of the INVITE.
+      if (!(existing instanceof InviteServerTransaction) || existing.state === 'accepted') {
+        this.#user.onAck(request, flow)
+      } else existing.receive(request)
+      return
+    }
     if (existing !== undefined) {
       this.#absorbed.add()
       existing.receive(request)
-      return
-    }
-    if (method === 'ACK') {
-      this.#user.onAck(request, flow)
       return
     }
     if (this.#servers.size >= SERVER_TRANSACTIONS_MAX) {
