@@ -14,7 +14,7 @@ function testFiles(...patterns: string[]): string[] {
 
 function testStage(name: string, files: readonly string[], timeoutMs: number, concurrency: readonly string[]): Stage {
   const reporter = process.stdout.isTTY ? 'dot' : 'spec'
-  const args = ['--test', `--test-reporter=${reporter}`, '--test-timeout=120000', ...concurrency, ...files]
+  const args = ['--test', `--test-reporter=${reporter}`, '--test-timeout=240000', ...concurrency, ...files]
   return { name, command: process.execPath, args, timeoutMs }
 }
 
