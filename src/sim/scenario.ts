@@ -435,6 +435,8 @@ class Scenario {
       // A call that was up when the switch died is forgotten there; its ends find out on their own, or not at all.
       const isForgotten = this.#crashedMs.some((atMs) => atMs >= end.startedMs - 1_000 && atMs <= end.endedMs)
       if (end.key === '' || end.answeredMs < 0 || end.how === 'crash' || isForgotten) continue
+      // An end that was cut off and has no session timer cannot know.
+      if (!this.#isHealthy && !this.#hasSessionTimer(end.agent)) continue
       if (end.role === 'caller') callers.set(end.key, end.endedMs)
       else callees.set(end.key, [...(callees.get(end.key) ?? []), end.endedMs])
     }
@@ -446,6 +448,10 @@ class Scenario {
       if (difference > (this.#isHealthy ? 40_000 : AGREEMENT_MS))
         fail(`the ends of ${key} ended ${difference} ms apart`)
     }
+  }
+
+  #hasSessionTimer(name: string): boolean {
+    return [...this.#phones, ...this.#carriers].some(({ profile }) => profile.name === name && profile.sessionTimer)
   }
 
   get #switchFails(): boolean {
