@@ -289,11 +289,9 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       known.outbound.confirmed(response)
       known.outbound.acknowledge(response.cseq.number, '', '')
       known.outbound.bye(COMPLETED_ELSEWHERE)
-      this.#settle()
-      return
-    }
-    const { flow } = branch.client
-    if (flow !== null) this.stack.lateAnswers.end(response, flow)
+    } else if (branch.client.flow !== null) this.stack.lateAnswers.end(response, branch.client.flow)
+    // Early dialogs of the branch that have not answered are over with its INVITE (§13.2.2.4).
+    for (const pair of branch.pairs.values()) this.#endPair(pair)
     this.#settle()
   }
 
@@ -593,7 +591,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#enter('released')
     // Transactions outlive the call by 32 seconds; nothing of the call is to be kept for that.
     this.#invite.user = null
-    for (const branch of this.#branches) branch.detach()
+    for (const branch of this.#branches) {
+      for (const pair of branch.pairs.values()) this.#endPair(pair)
+      branch.detach()
+    }
   }
 
   #cancelBranches(except: Branch | null, headers: string): void {
