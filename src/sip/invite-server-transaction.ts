@@ -31,6 +31,8 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
   readonly #retransmit = new Timer(this)
   readonly #lifetime = new Timer(this)
   #intervalMs = T1
+  /** Whether the final response is sent again by timer G. */
+  #repeats = true
   #last = ''
 
   constructor(
@@ -42,6 +44,11 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
     toTag: string,
   ) {
     super(layer, key, mergeKey, request, flow, toTag)
+  }
+
+  override refuse(status: number, reason?: string, headers = ''): void {
+    this.#repeats = false
+    super.refuse(status, reason, headers)
   }
 
   receive(request: Request): void {
@@ -112,7 +119,7 @@ export class InviteServerTransaction extends ServerTransaction implements TimerO
       clock.arm(this.#lifetime, 'L', TRANSACTION_TIMEOUT)
     } else if (next === 'completed') {
       clock.arm(this.#lifetime, 'H', TRANSACTION_TIMEOUT)
-      if (!this.reliable) clock.arm(this.#retransmit, 'G', this.#intervalMs)
+      if (!this.reliable && this.#repeats) clock.arm(this.#retransmit, 'G', this.#intervalMs)
     } else if (next === 'confirmed') {
       this.releaseRequest()
       this.#last = ''

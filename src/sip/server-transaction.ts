@@ -66,6 +66,14 @@ export abstract class ServerTransaction {
     return text
   }
 
+  /**
+   * Sends a final failure to somebody who has not shown who he is: it is repeated only when the request is, so that a forged
+   * source address draws no more than one answer for each request (RFC 3261 §26.3.2.4).
+   */
+  refuse(status: number, reason?: string, headers = ''): void {
+    this.respond(status, reason, headers)
+  }
+
   /** A retransmission of the request (or, for INVITE, the ACK) arrived. */
   abstract receive(request: Request): void
 

@@ -180,7 +180,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
         : new NonInviteServerTransaction(this, key, merged === undefined ? mergeKey : '', request, flow, this.mint())
     this.#servers.set(key, transaction)
     if (merged !== undefined) {
-      transaction.respond(482) // §8.2.2.2: the same request over another path.
+      transaction.refuse(482) // §8.2.2.2: the same request over another path.
       return
     }
     if (mergeKey !== '') this.#merges.set(mergeKey, transaction)

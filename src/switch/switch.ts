@@ -287,7 +287,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   onRequest(transaction: ServerTransaction): void {
     const { request } = transaction
     if (this.#state === 'stopped') {
-      transaction.respond(503)
+      transaction.refuse(503)
       return
     }
     if (request.to.tag !== null) {
@@ -351,7 +351,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   #onDialogRequest(transaction: ServerTransaction): void {
     const session = this.sessions.find(transaction.request)
     if (session === null) {
-      transaction.respond(481) // §12.2.2.
+      transaction.refuse(481) // §12.2.2.
       return
     }
     session.receive(transaction)
@@ -428,12 +428,12 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     const outcome = this.#authenticator.authenticate(request, flow.remote, 'proxy')
     if (!outcome.ok) {
       this.#countRefusal(outcome.code)
-      transaction.respond(outcome.status, outcome.reason, outcome.headers)
+      transaction.refuse(outcome.status, outcome.reason, outcome.headers)
       return null
     }
     const subscriber = this.#snapshot.subscriberByUser(outcome.user)
     if (subscriber === null) {
-      transaction.respond(403)
+      transaction.refuse(403)
       return null
     }
     const name = `sip:${subscriber.user}@${this.#snapshot.settings.domain}`
@@ -567,7 +567,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
 
   #refuse(transaction: ServerTransaction, refusal: Refusal): void {
     this.#countRefusal(refusal.code)
-    transaction.respond(refusal.status, reasonPhrase(refusal.status), refusal.headers)
+    transaction.refuse(refusal.status, reasonPhrase(refusal.status), refusal.headers)
   }
 
   #countRefusal(code: string): void {
