@@ -78,7 +78,11 @@ const running = new Switch(
   { onReady: () => {}, onFatal: (reason) => console.log(reason), onDrained: () => {} },
 )
 running.start()
-const target: DatagramSink = sink ?? (() => { throw new Error('not listening') })()
+const target: DatagramSink =
+  sink ??
+  (() => {
+    throw new Error('not listening')
+  })()
 target.onListening(SWITCH)
 
 const deliver = (text: string, from: Endpoint): void => target.onDatagram(Buffer.from(text, 'latin1'), from)
