@@ -4,6 +4,7 @@ import type { Connection, ConnectionSink, DatagramSink, DatagramSocket, Endpoint
 import type { Ports } from '#core/ports.ts'
 import { familyOf } from '#sim/machine.ts'
 import { SipText } from '#sim/sip-text.ts'
+import { simTls } from '#sim/tls.ts'
 
 /** Where a message came from or goes: a connection, or an address for datagrams. */
 export interface Way {
@@ -17,6 +18,8 @@ export interface WireUser {
   onWayLost(connection: Connection): void
 }
 
+/** Telephones have no certificate and trust the authority of the simulation. */
+const TLS = simTls({ names: [], issuer: '', trusts: ['authority'], verifyServers: true })
 const ENCODER = new TextEncoder()
 
 export class AgentWire implements DatagramSink, ConnectionSink, ListenerSink {
@@ -38,11 +41,11 @@ export class AgentWire implements DatagramSink, ConnectionSink, ListenerSink {
 
   /** The way to `remote`, which for TCP is the connection that is open or is opened now. */
   way(remote: Endpoint, transport: string): Way {
-    if (transport !== 'tcp') return { connection: null, remote }
+    if (transport === 'udp') return { connection: null, remote }
     const key = `${remote.host} ${remote.port}`
     let connection = this.#outgoing.get(key)
     if (connection === undefined) {
-      connection = this.#ports.net.connect(remote, null, null, this)
+      connection = this.#ports.net.connect(remote, transport === 'tls' ? TLS : null, null, this)
       this.#outgoing.set(key, connection)
       this.#streams.set(connection, '')
     }
@@ -58,7 +61,7 @@ export class AgentWire implements DatagramSink, ConnectionSink, ListenerSink {
     }
     // RFC 3261 §18.2.2: over a new connection when the old one is gone.
     const isGone = !this.#streams.has(way.connection)
-    const connection = isGone ? this.way(way.remote, 'tcp').connection : way.connection
+    const connection = isGone ? this.way(way.remote, way.connection.secure ? 'tls' : 'tcp').connection : way.connection
     connection?.send(bytes)
   }
 

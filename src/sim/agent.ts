@@ -46,7 +46,7 @@ export interface AgentProfile {
   readonly password: string | null
   readonly algorithm: 'MD5' | 'SHA-256'
   readonly server: Endpoint
-  readonly transport: 'udp' | 'tcp'
+  readonly transport: 'udp' | 'tcp' | 'tls'
   /** Null for agents that do not register, as carriers. */
   readonly expiresS: number | null
   readonly reliable: boolean
@@ -101,7 +101,7 @@ export class Agent {
   get contact(): string {
     const { index, host, port, transport } = this.profile
     const at = endpointText({ host, port, family: familyOf(host) })
-    return `<sip:zq${index}xc@${at}${transport === 'tcp' ? ';transport=tcp' : ''}>`
+    return `<sip:zq${index}xc@${at}${transport === 'udp' ? '' : `;transport=${transport}`}>`
   }
 
   get serverWay(): Way {
@@ -162,7 +162,7 @@ export class Agent {
     const branch = `z9hG4bK${this.mint()}`
     const { host, port } = this.profile
     const at = endpointText({ host, port, family: familyOf(host) })
-    const via = `SIP/2.0/${way.connection === null ? 'UDP' : 'TCP'} ${at};branch=${branch};rport`
+    const via = `SIP/2.0/${transportOf(way)} ${at};branch=${branch};rport`
     request.remove('via').remove('max-forwards').remove('user-agent')
     request.headers.unshift(['via', via], ['max-forwards', '70'])
     request.add('user-agent', 'simulated')
@@ -230,7 +230,7 @@ export class Agent {
   sendAck(ack: SipText, way: Way): string {
     const { host, port } = this.profile
     const at = endpointText({ host, port, family: familyOf(host) })
-    const via = `SIP/2.0/${way.connection === null ? 'UDP' : 'TCP'} ${at};branch=z9hG4bK${this.mint()};rport`
+    const via = `SIP/2.0/${transportOf(way)} ${at};branch=z9hG4bK${this.mint()};rport`
     ack.headers.unshift(['via', via], ['max-forwards', '70'])
     const text = ack.toText()
     this.#wire.send(text, way)
@@ -266,7 +266,7 @@ export class Agent {
 
   onWayLost(connection: Connection): void {
     for (const client of [...this.#clients.values()]) if (client.way.connection === connection) client.onWayLost()
-    if (!this.registered || this.profile.transport !== 'tcp') return
+    if (!this.registered || this.profile.transport === 'udp') return
     // The binding is of no use without its connection.
     this.registered = false
     if (!this.#leaving) this.after(this.random.between(500, 5_000), () => this.register())
@@ -353,4 +353,10 @@ export class Agent {
     this.registered = false
     if (this.profile.expiresS !== null) this.register({ expiresS: 0 })
   }
+}
+
+/** As Via has it. */
+function transportOf(way: Way): string {
+  if (way.connection === null) return 'UDP'
+  return way.connection.secure ? 'TLS' : 'TCP'
 }

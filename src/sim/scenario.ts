@@ -14,12 +14,15 @@ import { NAT_KINDS } from '#sim/nat.ts'
 import type { SimNode } from '#sim/node.ts'
 import { SimPhone } from '#sim/phone.ts'
 import { SwitchChecker } from '#sim/switch-checker.ts'
+import { simTls } from '#sim/tls.ts'
 import type { WireObserver } from '#sim/wire.ts'
 import { Violation, World } from '#sim/world.ts'
 import { Switch } from '#switch/switch.ts'
 
 const SWITCH_HOST = '203.0.113.1'
+const SWITCH_HOST6 = '2001:db8::1'
 const SWITCH_NAME = 'switch'
+const SWITCH_TLS = simTls({ names: ['sim.example'], issuer: 'authority', trusts: [] })
 const DOMAIN = 'sim.example'
 /** From the last new call until everybody leaves, and from then until nothing may be left: the longest timers fit in each. */
 const TALKING_MS = 130_000
@@ -43,6 +46,8 @@ export const FAULTS = [
   'rubbish',
   'tcp',
   'dns',
+  'tls',
+  'ipv6',
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -179,7 +184,7 @@ class Scenario {
       onFatal: (reason: string) => this.#world.violation(`the switch gave up: ${reason}`),
       onDrained: () => {},
     }
-    const options = { nodeId: SWITCH_NAME, shard: 1, tls: null, machineAddresses: [SWITCH_HOST] }
+    const options = { nodeId: SWITCH_NAME, shard: 1, tls: SWITCH_TLS, machineAddresses: [SWITCH_HOST, SWITCH_HOST6] }
     this.#node = this.#world.node(
       SWITCH_HOST,
       (ports) => {
@@ -187,7 +192,7 @@ class Scenario {
         one.start()
         return one
       },
-      { name: SWITCH_NAME },
+      { name: SWITCH_NAME, addresses: [SWITCH_HOST6] },
     )
   }
 
@@ -198,14 +203,18 @@ class Scenario {
     if (isBehind) {
       nat = this.#nats.length > 0 && random.chance(0.4) ? random.pick(this.#nats) : this.#newNat()
     }
-    const host = nat === null ? `192.0.2.${index}` : `10.0.0.${index}`
+    const isSix = this.#faults.has('ipv6') && random.chance(0.5)
+    const host = nat !== null ? `10.0.0.${index}` : isSix ? `2001:db8:1::${index}` : `192.0.2.${index}`
+    const transports: AgentProfile['transport'][] = ['udp', 'udp']
+    if (this.#faults.has('tcp')) transports.push('tcp')
+    if (this.#faults.has('tls')) transports.push('tls')
     // Some are second telephones of a subscriber: calls to it ring on all of them.
     const user = index > 1 && random.chance(0.25) ? random.between(1, index - 1) : index
     const profile = this.#profile(index, host, {
       name: `phone${index}`,
       address: `${1_000 + user}@${DOMAIN}`,
       password: `secret${user}`,
-      transport: this.#faults.has('tcp') && random.chance(0.4) ? 'tcp' : 'udp',
+      transport: random.pick(transports),
       expiresS: random.pick([60, 120, 600]),
     })
     const behaviour = this.#behaviour
@@ -252,7 +261,11 @@ class Scenario {
       host,
       port: 5060,
       algorithm: this.#random.pick(['MD5', 'SHA-256']),
-      server: { host: SWITCH_HOST, port: 5060, family: 4 },
+      server: {
+        host: host.includes(':') ? SWITCH_HOST6 : SWITCH_HOST,
+        port: own.transport === 'tls' ? 5061 : 5060,
+        family: host.includes(':') ? 6 : 4,
+      },
       reliable: this.#random.chance(0.4),
       sessionTimer: this.#random.chance(0.5),
       allowUpdate: this.#random.chance(0.7),
@@ -317,6 +330,7 @@ class Scenario {
       this.#world.at(at(), () => {
         inject()
         this.#clockStepped = true
+        this.#checker.onClockStep()
         node.stepWallClock(random.between(-7_200_000, 7_200_000))
       })
     }
@@ -488,7 +502,9 @@ function e164(index: number): string {
 
 /** The configuration of the simulated switch: so many subscribers, and a trunk group for each carrier, by name or address. */
 export function simSnapshot(phones: number, carriers: number, named: boolean): Snapshot {
-  const lines = [`domain: ${DOMAIN}`, 'sip:', `  listen: ["udp:${SWITCH_HOST}:5060", "tcp:${SWITCH_HOST}:5060"]`]
+  const points = ['udp:H:5060', 'tcp:H:5060', 'tls:H:5061']
+  const listen = [SWITCH_HOST, `[${SWITCH_HOST6}]`].flatMap((host) => points.map((point) => point.replace('H', host)))
+  const lines = [`domain: ${DOMAIN}`, 'sip:', `  listen: ${JSON.stringify(listen)}`]
   lines.push('  sessionExpiresS: 90', 'call:', '  noAnswerS: 60', 'access:', '  noAnswerS: 60', '  keepAliveS: 20')
   lines.push('media:', '  gateways: none', 'subscribers:')
   for (let i = 1; i <= phones; i++) {
@@ -506,5 +522,5 @@ export function simSnapshot(phones: number, carriers: number, named: boolean): S
   }
   const result = loadConfig(`${lines.join('\n')}\n`, 'simulation')
   if (!('config' in result)) throw new Violation(`the simulated configuration: ${JSON.stringify(result)}`)
-  return compileSnapshot(result.config, 'simulation', [SWITCH_HOST])
+  return compileSnapshot(result.config, 'simulation', [SWITCH_HOST, SWITCH_HOST6])
 }

@@ -10,7 +10,7 @@ import { ParseProblem, parseMessage, Request, Response } from '#sip/message.ts'
 
 /** What agents mint begins so; a token of the switch's may have the letters inside by chance. */
 const MARK = /(?<![A-Za-z0-9])(?:z9hG4bK)?zq(\d+)x/g
-const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g
+const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|2001:db8:[0-9a-f:]+/g
 /** How long after a 2xx its ACK may be missing before the call must have been ended (64 × T1). */
 const LIFETIME_MS = 32_000
 
@@ -118,6 +118,11 @@ export class SwitchChecker implements WireObserver {
     this.#unproven.clear()
     if (power) this.#bound.clear()
     else for (const address of this.#bound.keys()) this.#unproven.add(address)
+  }
+
+  /** Expiries stand on the disk in wall time: what an earlier process stored may be too old now. */
+  onClockStep(): void {
+    this.#unproven.clear()
   }
 
   onWire(event: WireEvent): void {
