@@ -7,8 +7,16 @@ import type { LegTimes } from '#sim/switch-checker.ts'
 /** Rounding to whole milliseconds on both sides. */
 const TOLERANCE_MS = 5
 
-/** What is wrong with the records; empty when nothing. `powerLost` allows that records never synced are missing. */
-export function checkCdrs(disk: Disk, legs: ReadonlyMap<string, LegTimes>, powerLost: boolean): string[] {
+/**
+ * What is wrong with the records; empty when nothing. `invited` are the callers' Call-IDs of the calls that rang somewhere:
+ * each has a record. `powerLost` allows that records never synced are missing.
+ */
+export function checkCdrs(
+  disk: Disk,
+  legs: ReadonlyMap<string, LegTimes>,
+  invited: ReadonlySet<string>,
+  powerLost: boolean,
+): string[] {
   const problems: string[] = []
   const records: Cdr[] = []
   for (const name of disk.names('cdr')) for (const line of disk.lines(name)) records.push(JSON.parse(line))
@@ -30,6 +38,9 @@ export function checkCdrs(disk: Disk, legs: ReadonlyMap<string, LegTimes>, power
   for (const [callId, leg] of legs) {
     // A leg of which the switch answered the INVITE is a caller's.
     if (leg.answeredMs >= 0 && !seen.has(callId)) problems.push(`the answered call ${callId} has no record`)
+  }
+  for (const callId of invited) {
+    if (!seen.has(callId) && legs.get(callId)?.crashed === false) problems.push(`the call ${callId} has no record`)
   }
   return problems
 }

@@ -27,6 +27,8 @@ const DOMAIN = 'sim.example'
 /** From the last new call until everybody leaves, and from then until nothing may be left: the longest timers fit in each. */
 const TALKING_MS = 130_000
 const SETTLING_MS = 420_000
+/** What may be armed at idle: the upkeep of registrations, journals and names, whatever the number of calls before. */
+const IDLE_TIMERS_MAX = 4
 /** How long the two ends of one call may differ about its end: a BYE repeated until timer F, or a session timer. */
 const AGREEMENT_MS = 170_000
 
@@ -425,7 +427,10 @@ class Scenario {
     const node = this.#switchNode
     const audit = node.application.audit()
     for (const [name, count] of Object.entries(audit)) if (count !== 0) fail(`${count} ${name} at idle in the switch`)
-    for (const problem of checkCdrs(node.disk, this.#checker.legs, this.#powerLost)) fail(problem)
+    const called = this.#ledger.ends.filter(({ role, key }) => role === 'callee' && key !== '')
+    const invited = new Set(called.map(({ key }) => key.slice('key-'.length)))
+    for (const problem of checkCdrs(node.disk, this.#checker.legs, invited, this.#powerLost)) fail(problem)
+    if (node.timersArmed > IDLE_TIMERS_MAX) fail(`${node.timersArmed} timers armed at idle in the switch`)
     this.#world.raise()
   }
 
