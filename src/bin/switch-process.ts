@@ -51,7 +51,7 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
       dataFolder: options.dataFolder,
       logLevel: options.logLevel,
       nodeId: machineName(),
-      onFault: (error) => this.#die(error),
+      onFault: (error) => this.#onFault(error),
     })
   }
 
@@ -261,6 +261,11 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
       this.#ports.log.flushNow()
       process.exit(status)
     }, CLOSE_POLL_MS)
+  }
+
+  /** What a timer or a socket's sink threw: it ends the call it belongs to, else the process. */
+  #onFault(error: unknown): void {
+    if (this.#switch === null || !this.#switch.endFaulty(error)) this.#die(error)
   }
 
   /** A broken invariant outside any call: nothing that goes on can be trusted; the supervisor starts a fresh process. */

@@ -3,6 +3,7 @@
 import type { CalleeTarget } from '#call/call-host.ts'
 import { assert } from '#core/assert.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
+import type { FaultOwner } from '#core/fault-scope.ts'
 import type { Response } from '#sip/message.ts'
 import type { OutgoingRequest } from '#sip/outgoing-request.ts'
 import type { Session } from '#sip/session.ts'
@@ -28,7 +29,7 @@ export interface Pair {
 }
 
 /** What the branch tells its call. */
-export interface BranchOwner {
+export interface BranchOwner extends FaultOwner {
   readonly stack: SipStack
   onBranchProgress(branch: Branch, response: Response): void
   /** A 2xx; again when it is retransmitted. */
@@ -110,6 +111,7 @@ export class Branch implements UserAgentClientUser, TimerOwner {
 
   /** Silence: the target is given up; should it answer after all, the client cancels. */
   onTimer(_name: string): void {
+    this.#owner.stack.faults.active = this.#owner
     if (!this.isOpen || this.client.heard) return
     this.client.cancel('')
     this.#fail(408, null, 'SIP_TIMEOUT')

@@ -381,8 +381,13 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
 
   onCancel(_transaction: InviteServerTransaction, cancel: Request): void {
     this.stack.faults.active = this
-    if (this.state === 'connected' || this.state === 'released' || this.#invite.isAnswered) return
+    if (this.state === 'released' || this.#invite.isAnswered) return
     const reason = cancel.header(HeaderId.reason)
+    if (this.state === 'connected') {
+      // Answered, but the 2xx still waits for a PRACK of the caller (RFC 3262 §3).
+      this.#release('caller', 487, 'CALLER_CANCELLED', causeFromReason(reason) ?? 16, passableReason(reason))
+      return
+    }
     this.#giveUp('caller', 487, 'CALLER_CANCELLED', causeFromReason(reason) ?? 16, passableReason(reason))
   }
 
@@ -558,6 +563,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     assert(pair !== null, 'a connected call has two sides')
     // A record stands before anything of the release is on the wire to the other side.
     this.#finish(party, status, code, cause)
+    // The 2xx that the caller never got because it owes a PRACK (RFC 3262 §3).
+    if (!this.#invite.isAnswered) this.#invite.respond(status >= 400 ? status : 480, undefined, reasonLine(cause))
     // RFC 3261 §13.3.1.4, §15: also the side whose ACK is missing gets a BYE.
     if (this.#ackAnswer !== null && this.#ackAnswer.to === pair.outbound && !pair.outbound.isEnded) {
       pair.outbound.acknowledge(this.#ackAnswer.sequence, '', '')

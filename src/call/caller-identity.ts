@@ -11,6 +11,8 @@ export interface CallerIdentity {
   /** User part that identifies the caller: E.164 number, or user name; escaped. */
   readonly user: string
   readonly displayName: string
+  /** The name that is asserted with it: from the subscription or a trusted peer, never from a From header; '' for none. */
+  readonly assertedName: string
   /** Whether `user` is asserted: authenticated by us, or by a peer that we trust. */
   readonly asserted: boolean
   /** Whether the caller asked for its identity to be withheld (RFC 3323 §4.2: user, id, header). */
@@ -47,7 +49,8 @@ export function subscriberIdentity(
   const number = subscriber.number
   return {
     user: escapeUser(latin1FromUtf8(number ?? subscriber.user)),
-    displayName: subscriber.name === null ? request.from.displayName : latin1FromUtf8(subscriber.name),
+    displayName: subscriber.name === null ? visible(request.from.displayName) : latin1FromUtf8(subscriber.name),
+    assertedName: subscriber.name === null ? '' : latin1FromUtf8(subscriber.name),
     asserted: true,
     restricted: isRestricted(request),
     number: number ?? (NUMBER.test(subscriber.user) ? subscriber.user : null),
@@ -62,11 +65,17 @@ export function peerIdentity(request: Request): CallerIdentity {
   const user = source.uri.scheme === 'tel' ? source.uri.user.replace(/[-.()]/g, '') : source.uri.user
   return {
     user,
-    displayName: source.displayName === '' ? request.from.displayName : source.displayName,
+    displayName: visible(source.displayName === '' ? request.from.displayName : source.displayName),
+    assertedName: address === null ? '' : visible(address.displayName),
     asserted: address !== null && user !== '',
     restricted: isRestricted(request),
     number: NUMBER.test(user) ? user : null,
   }
+}
+
+/** A name without control characters, which a quoted-string could carry but no display should. */
+function visible(name: string): string {
+  return /[\x00-\x1f\x7f]/.test(name) ? name.replace(/[\x00-\x1f\x7f]+/g, ' ').trim() : name
 }
 
 /** The From value without tag that the callee gets. */
@@ -83,6 +92,6 @@ export function fromValue(caller: CallerIdentity, domain: string): string {
 export function identityLines(caller: CallerIdentity, domain: string, calleeIsTrusted: boolean): string {
   const privacy = caller.restricted ? 'Privacy: id\r\n' : ''
   if (!caller.asserted || (caller.restricted && !calleeIsTrusted)) return privacy
-  const display = caller.displayName === '' ? '' : `${quote(caller.displayName)} `
+  const display = caller.assertedName === '' ? '' : `${quote(caller.assertedName)} `
   return `P-Asserted-Identity: ${display}<sip:${caller.user}@${domain}>\r\n${privacy}`
 }

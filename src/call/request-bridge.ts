@@ -2,6 +2,7 @@
 
 import { requestPassOn, responsePassOn } from '#call/pass-on.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
+import type { FaultOwner } from '#core/fault-scope.ts'
 import type { DescriptionRole, MediaSession, MediaSide } from '#media/media-port.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import type { InviteServerUser } from '#sip/invite-server-transaction.ts'
@@ -19,7 +20,7 @@ import type { NoResponse, UserAgentClient, UserAgentClientUser } from '#sip/user
 const REINVITE_WAIT_MS = 60_000
 
 /** Who owns the bridge: the call. */
-export interface BridgeOwner {
+export interface BridgeOwner extends FaultOwner {
   readonly stack: SipStack
   readonly mediaSession: MediaSession
   onBridgeDone(bridge: RequestBridge): void
@@ -126,6 +127,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   }
 
   onTimer(_name: string): void {
+    this.#owner.stack.faults.active = this.#owner
     this.#client?.cancel('')
   }
 

@@ -27,6 +27,7 @@ import type { NameAddr } from '#sip/name-addr.ts'
 import { reasonPhrase } from '#sip/response-writer.ts'
 import type { ServerTransaction } from '#sip/server-transaction.ts'
 import { SESSION_METHODS } from '#sip/session.ts'
+import { answerSessionTimer, type SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 import { type RequestUser, TransactionLayer } from '#sip/transaction-layer.ts'
 import { CallPlanner } from '#switch/call-planner.ts'
@@ -341,11 +342,11 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     throw error
   }
 
-  /** A timer's owner threw: its call ends, or the error is given back to the process. */
-  onTimerFault(error: unknown): void {
+  /** A timer's owner threw: ends the call that it belongs to. False when it belongs to none. */
+  endFaulty(error: unknown): boolean {
     this.#faults.add()
     this.#logFault(error)
-    if (!this.stack.faults.report(error)) throw error
+    return this.stack.faults.report(error)
   }
 
   #onDialogRequest(transaction: ServerTransaction): void {
@@ -378,7 +379,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
       (maxForwards === null ? { status: 483, code: 'SIP_MAX_FORWARDS', headers: '' } : null) ??
       (isLoop(request, mark) ? { status: 482, code: 'SIP_LOOP', headers: '' } : null) ??
       screenInvite(request) ??
-      screenReplaces(request)
+      screenReplaces(request) ??
+      screenSessionTimer(request, this.#snapshot.settings.sip)
     if (refusal !== null) {
       this.#refuse(transaction, refusal)
       return
@@ -632,6 +634,12 @@ function isSpoken<T extends { readonly transport: string }>(listen: T): listen i
 
 function overload(code: string): Refusal {
   return { status: 503, code, headers: `Retry-After: ${RETRY_AFTER_S}\r\n` }
+}
+
+/** RFC 4028 §9: an interval under ours is refused with ours; the caller asks again. */
+function screenSessionTimer(request: Request, settings: SessionTimerSettings): Refusal | null {
+  const answer = answerSessionTimer(request, settings)
+  return answer.ok ? null : { status: 422, code: 'SIP_SESSION_INTERVAL', headers: answer.headers }
 }
 
 /** RFC 3891 §3: taking over a dialog is not offered; without a match the answer is 481. */
