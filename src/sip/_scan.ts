@@ -139,13 +139,11 @@ export function splitOutsideQuotes(value: string): string[] | string {
   return parts
 }
 
-/** Index of the ';' after `at` that is outside quoted strings, or the length of `params`. */
-function nextParam(params: string, at: number): number {
-  const semicolon = params.indexOf(';', at)
-  const end = semicolon < 0 ? params.length : semicolon
-  const open = params.indexOf('"', at)
-  if (open < 0 || open > end) return end
-  for (let i = open; i < params.length; i += 1) {
+/** Index of the ';' that ends the parameter at `at`, or the length, when quoted strings may hold a ';'. */
+function paramEnd(params: string, at: number): number {
+  // Walked, not searched: a search for the next quote looks beyond this parameter, and the optimiser may even lift it
+  // out of the branch it stands in. Many parameters would make that quadratic.
+  for (let i = at; i < params.length; i += 1) {
     const code = params.charCodeAt(i)
     if (code === 59) return i
     if (code === 34) {
@@ -165,7 +163,7 @@ export function paramIn(params: string, name: string): string | null {
   const quoted = params.includes('"')
   for (let at = params.indexOf(';'); at >= 0 && at < params.length; ) {
     const nameStart = skipBlank(params, at + 1)
-    const semicolon = quoted ? nextParam(params, nameStart) : params.indexOf(';', nameStart)
+    const semicolon = quoted ? paramEnd(params, nameStart) : params.indexOf(';', nameStart)
     const end = semicolon < 0 ? params.length : semicolon
     if (hasAt(params, nameStart, name)) {
       const i = skipBlank(params, nameStart + name.length)

@@ -208,6 +208,11 @@ test('header parameters are found by name, quoted or not, and never within a quo
   assert.equal(address?.param('flag'), '')
   assert.equal(address?.param('q'), 'v')
   assert.equal(address?.param('none'), null)
+  const quotes = parseNameAddr('<sip:h>;a="1;b=2";c="\\\\";tag=t;d="x";e')
+  assert.deepEqual(
+    ['a', 'b', 'c', 'tag', 'd', 'e'].map((name) => quotes?.param(name)),
+    ['1;b=2', null, '\\', 't', 'x', ''],
+  )
   assert.equal(valueParam('1800 ; refresher = uac', 'refresher'), 'uac')
   assert.equal(valueParam('1800', 'refresher'), null)
 })
