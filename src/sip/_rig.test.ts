@@ -5,6 +5,7 @@ import { FaultScope } from '#core/fault-scope.ts'
 import type { Endpoint } from '#core/net.ts'
 import { endpoint, type FakeClock, type FakeConnection, type FakePorts, fakePorts } from '#sip/_fake-ports.ts'
 import { Flow, type FlowWatcher, type TransportName } from '#sip/flow.ts'
+import { LateAnswers } from '#sip/late-answers.ts'
 import { Locator } from '#sip/locator.ts'
 import { ParseProblem, parseMessage, Request, Response } from '#sip/message.ts'
 import { reasonPhrase } from '#sip/response-writer.ts'
@@ -177,7 +178,14 @@ export class StackRig implements RequestUser {
     } as const
     this.layer = new TransactionLayer(this.ports, settings, faults, '0', this)
     const locator = new Locator(this.ports, { transports: ['udp', 'tcp'], families: [4] })
-    this.stack = { clock: this.clock, random: this.ports.random, faults, layer: this.layer, locator }
+    this.stack = {
+      clock: this.clock,
+      random: this.ports.random,
+      faults,
+      layer: this.layer,
+      locator,
+      lateAnswers: new LateAnswers(this.layer, locator),
+    }
     this.layer.transport.start()
     this.ports.net.bind()
   }

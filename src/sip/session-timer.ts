@@ -58,7 +58,8 @@ export function answerSessionTimer(request: Request, settings: SessionTimerSetti
   const intervalS = Math.max(wanted, floor)
   // Table 2: a peer without the extension cannot refresh; what it asked for stands; else the UAC refreshes.
   const refresher = !peerHasTimer ? 'uas' : (asked?.refresher ?? 'uac')
-  const require = refresher === 'uac' ? 'Require: timer\r\n' : ''
+  // §9: required of who refreshes, and of a peer that is to end the session when no refresh comes.
+  const require = peerHasTimer ? 'Require: timer\r\n' : ''
   return {
     ok: true,
     terms: { intervalS, weRefresh: refresher === 'uas' },

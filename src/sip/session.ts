@@ -3,6 +3,7 @@
 
 import { assert } from '#core/assert.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
+import type { FaultOwner } from '#core/fault-scope.ts'
 import { uniform } from '#core/random.ts'
 import type { Dialog } from '#sip/dialog.ts'
 import type { Flow } from '#sip/flow.ts'
@@ -27,6 +28,8 @@ import { type NoResponse, UserAgentClient, type UserAgentClientUser } from '#sip
 export const SESSION_METHODS = 'INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE'
 /** Reliable provisional responses waiting for their turn (RFC 3262 §3). */
 const RELIABLE_MAX = 8
+/** The longest interval that a peer's Min-SE can make us ask for, in seconds. */
+const MIN_SE_S_MAX = 86_400
 /** Refreshes tried again before the session is given up (RFC 4028 §10). */
 const REFRESH_TRIES_MAX = 4
 
@@ -41,8 +44,8 @@ export type SessionLoss =
   /** The peer does not know the dialog, or does not answer in it (§12.2.1.2: 481 and 408). */
   | 'gone'
 
-/** Who owns a session: one side of a call. */
-export interface SessionUser {
+/** Who owns a session: one side of a call. What breaks in an event of the session is its owner's affair. */
+export interface SessionUser extends FaultOwner {
   /** A request within the dialog that concerns the other side too: re-INVITE, UPDATE with an offer, PRACK, INFO, MESSAGE … */
   onSessionRequest(session: Session, transaction: ServerTransaction): void
   /** The first ACK to a 2xx of ours. */
@@ -115,6 +118,11 @@ export class Session implements TimerOwner, UserAgentClientUser {
   #terms: SessionTimerTerms | null = null
   #askedTerms: { readonly terms: SessionTimerTerms; readonly headers: string } | null = null
   #intervalS: number
+  /** The largest Min-SE that this dialog has seen (RFC 4028 §7.4), at least ours. */
+  #minSeS: number
+  /** The lines of a BYE that waits for the ACK to our 2xx (RFC 3261 §15). */
+  #byeHeaders: string | null = null
+  #byeOut: UserAgentClient | null = null
   #refresh: UserAgentClient | null = null
   #refreshTries = 0
   #deadlineMs = 0
@@ -126,6 +134,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
     this.#table = table
     this.#settings = settings
     this.#intervalS = settings.sessionExpiresS
+    this.#minSeS = settings.minSeS
     table.add(this)
   }
 
@@ -161,16 +170,19 @@ export class Session implements TimerOwner, UserAgentClientUser {
     this.notePeer(transaction.request)
   }
 
-  /** Sends a provisional response of this dialog; reliably (RFC 3262 §3) when asked. A body is a session description. */
-  progress(status: number, reason: string, headers: string, body: string, reliable: boolean): void {
+  /**
+   * Sends a provisional response of this dialog; reliably (RFC 3262 §3) when asked. A body is a session description.
+   * False when it is dropped: the INVITE is answered, or too many wait for their PRACK.
+   */
+  progress(status: number, reason: string, headers: string, body: string, reliable: boolean): boolean {
     const transaction = this.#inviteIn
-    if (this.#ended || transaction === null || transaction.isAnswered) return
+    if (this.#ended || this.#held !== null || transaction === null || transaction.isAnswered) return false
     const lines = `${this.#contactLine(transaction.flow)}${headers}${body === '' ? '' : SDP_TYPE}`
     if (!reliable) {
       transaction.respond(status, reason, lines, body, this.dialog.localTag)
-      return
+      return true
     }
-    if (this.#reliable.length >= RELIABLE_MAX) return
+    if (this.#reliable.length >= RELIABLE_MAX) return false
     if (this.#rseq === 0) this.#rseq = 1 + uniform(this.#stack.random, 2 ** 30)
     this.#reliable.push({
       transaction,
@@ -184,6 +196,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       intervalMs: T1,
     })
     if (this.#reliable.length === 1) this.#sendReliable()
+    return true
   }
 
   #sendReliable(): void {
@@ -219,7 +232,8 @@ export class Session implements TimerOwner, UserAgentClientUser {
       this.#held = { transaction, status, reason, headers, contentType, body }
       return
     }
-    this.#reliable = []
+    // RFC 3262 §3: what was sent is not sent again, but its PRACK may still come.
+    if (this.#reliable.length > 1) this.#reliable.length = 1
     this.#stack.clock.cancel(this.#prackWait)
     const timer = this.#askedTerms ?? this.#timerAnswer(transaction.request)
     this.#askedTerms = null
@@ -246,7 +260,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   /** Refuses a re-INVITE or another request of this dialog. */
   refuse(transaction: ServerTransaction, status: number, reason: string | undefined, headers: string): void {
     if (transaction === this.#inviteIn) this.#inviteIn = null
-    if (this.offer === 'remote') this.offer = 'none'
+    if (this.offer === 'remote' && transaction.request.hasSdp) this.offer = 'none'
     this.#askedTerms = null
     transaction.respond(status, reason, headers, '', this.dialog.localTag)
   }
@@ -264,7 +278,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       this.#noteLocalSdp(body, 'none')
       lines += SDP_TYPE
     }
-    if (this.offer === 'remote') this.offer = 'none'
+    if (this.offer === 'remote' && transaction.request.hasSdp) this.offer = 'none'
     transaction.respond(status, reason, lines, body)
   }
 
@@ -272,9 +286,10 @@ export class Session implements TimerOwner, UserAgentClientUser {
 
   /** A request within this dialog (§12.2.2). */
   receive(transaction: ServerTransaction): void {
+    this.#stack.faults.active = this.#user
     const request = transaction.request
     if (this.#ended) {
-      transaction.respond(481)
+      this.#receiveAtEnd(transaction)
       return
     }
     if (!this.dialog.acceptSequence(request.cseq.number)) {
@@ -302,6 +317,20 @@ export class Session implements TimerOwner, UserAgentClientUser {
     }
   }
 
+  /** RFC 5407 §3.2.1: a BYE that crosses ours is answered 200; everything else comes too late. */
+  #receiveAtEnd(transaction: ServerTransaction): void {
+    if (transaction.method !== 'BYE') {
+      transaction.respond(481)
+      return
+    }
+    transaction.respond(200)
+    if (this.#byeHeaders === null) return
+    this.#byeHeaders = null
+    this.#accepted = null
+    this.#stack.clock.cancel(this.#ackWait)
+    this.#table.remove(this)
+  }
+
   #receiveBye(transaction: ServerTransaction): void {
     const request = transaction.request
     transaction.respond(200)
@@ -316,7 +345,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       transaction.respond(500, 'Request Pending', retryAfter) // §14.2.
       return
     }
-    if (this.#inviteOut !== null || this.offer === 'local' || this.#refresh !== null) {
+    if (this.#inviteOut !== null || this.offer === 'local') {
       transaction.respond(491) // §14.2.
       return
     }
@@ -359,6 +388,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   /** Negotiates the session timer of a refresh request; false when it was refused with 422 (RFC 4028 §9). */
   #takeTimer(transaction: ServerTransaction): boolean {
     const answer = answerSessionTimer(transaction.request, this.#settings)
+    this.#minSeS = Math.max(this.#minSeS, Math.min(minSeOf(transaction.request), MIN_SE_S_MAX))
     if (!answer.ok) {
       transaction.respond(422, undefined, answer.headers)
       return false
@@ -396,10 +426,15 @@ export class Session implements TimerOwner, UserAgentClientUser {
 
   /** An ACK within this dialog. Only the first for the 2xx in question goes up. */
   receiveAck(ack: Request): void {
+    this.#stack.faults.active = this.#user
     const accepted = this.#accepted
-    if (this.#ended || accepted === null || ack.cseq.number !== accepted.sequence) return
+    if (accepted === null || ack.cseq.number !== accepted.sequence) return
     this.#accepted = null
     this.#stack.clock.cancel(this.#ackWait)
+    if (this.#ended) {
+      this.#sendHeldBye()
+      return
+    }
     if (this.offer === 'local') this.offer = 'none' // The ACK carries the answer, or there is none to come.
     this.#user.onSessionAck(this, ack)
   }
@@ -419,7 +454,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   ): UserAgentClient {
     assert(!this.#ended || method === 'BYE', `${method} in an ended session`)
     const refresh = method === 'INVITE' || method === 'UPDATE'
-    const timer = refresh ? askSessionTimer({ ...this.#settings, sessionExpiresS: this.#intervalS }, null) : ''
+    const timer = refresh ? this.#timerLines(null) : ''
     const lines = refresh ? `${ALLOW_LINES}${timer}${parts.headers ?? ''}` : (parts.headers ?? '')
     const body = parts.body ?? ''
     const request = this.dialog.request(method, {
@@ -456,8 +491,11 @@ export class Session implements TimerOwner, UserAgentClientUser {
     if (client === this.#inviteOut) this.#inviteOut = null
     if (this.#ended) return
     const method = client.request.method
+    const { body } = client.request
+    const exchange = method === 'INVITE' || (body !== '' && client.request.contentType === SDP)
     if (response === null || response.status >= 300) {
-      if (this.offer === 'local') this.offer = 'none'
+      if (this.offer === 'local' && exchange) this.offer = 'none'
+      if (response?.status === 422) this.#noteMinSe(response)
       return
     }
     if (method === 'INVITE' || method === 'UPDATE') {
@@ -465,8 +503,8 @@ export class Session implements TimerOwner, UserAgentClientUser {
       this.notePeer(response)
       this.#startTimer(sessionTimerFrom(response, this.#settings))
     }
-    if (method === 'INVITE' && client.request.body === '') this.offer = response.hasSdp ? 'remote' : 'none'
-    else this.offer = 'none'
+    if (method === 'INVITE' && body === '') this.offer = response.hasSdp ? 'remote' : 'none'
+    else if (exchange) this.offer = 'none'
   }
 
   /** Starts the session timer from the 2xx to the INVITE that made this dialog (RFC 4028 §7.2). */
@@ -484,6 +522,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
     }
     const request = this.dialog.request('ACK', { sequence, contentType, body })
     this.#ackSequence = sequence
+    this.#ackFlow = null
     const flow = this.dialog.flow
     if (flow !== null && !flow.closed) {
       this.#sendAck(request, flow)
@@ -517,19 +556,55 @@ export class Session implements TimerOwner, UserAgentClientUser {
     return true
   }
 
-  /** Ends the session with a BYE (§15.1.1). An early dialog ends without one. `headers` are complete lines (Reason). */
+  /**
+   * Ends the session with a BYE (§15.1.1). An early dialog ends without one. `headers` are complete lines (Reason). Who has
+   * answered waits for the ACK, or for the end of the wait for it (§15).
+   */
   bye(headers: string): void {
     if (this.#ended) return
-    const needed = this.dialog.state === 'confirmed'
-    this.end()
-    if (!needed) return
-    const request = this.dialog.request('BYE', { headers })
-    this.#start(new UserAgentClient(this.#stack, request, NOBODY))
+    if (this.dialog.state !== 'confirmed') {
+      this.end()
+      return
+    }
+    const accepted = this.#accepted
+    this.#letGo()
+    if (accepted === null) {
+      this.#sendBye(headers)
+      return
+    }
+    this.#accepted = accepted
+    this.#byeHeaders = headers
+    const leftMs = accepted.sinceMs + TRANSACTION_TIMEOUT - this.#stack.clock.now()
+    this.#stack.clock.arm(this.#ackWait, 'ack', Math.max(0, Math.min(accepted.intervalMs, leftMs)))
+  }
+
+  #sendHeldBye(): void {
+    const headers = this.#byeHeaders
+    this.#byeHeaders = null
+    if (headers !== null) this.#sendBye(headers)
+  }
+
+  /** The session stays known until the BYE is answered, for one of the peer that crosses it. */
+  #sendBye(headers: string): void {
+    const client = new UserAgentClient(this.#stack, this.dialog.request('BYE', { headers }), this)
+    this.#byeOut = client
+    this.#start(client)
+  }
+
+  #byeDone(client: UserAgentClient): void {
+    this.#byeOut = null
+    client.release()
+    this.#table.remove(this)
   }
 
   /** Lets everything go without a word: the dialog is over. */
   end(): void {
     if (this.#ended) return
+    this.#letGo()
+    this.#table.remove(this)
+  }
+
+  #letGo(): void {
     this.#ended = true
     const clock = this.#stack.clock
     clock.cancel(this.#timer)
@@ -540,17 +615,19 @@ export class Session implements TimerOwner, UserAgentClientUser {
     this.#accepted = null
     this.#inviteIn = null
     this.#inviteOut = null
+    const refresh = this.#refresh
     this.#refresh = null
+    if (refresh?.request.method === 'INVITE') refresh.cancel('')
     this.#ackText = ''
     this.#ackFlow = null
     this.#ackSequence = -1
     if (this.dialog.state !== 'terminated') this.dialog.enter('terminated')
-    this.#table.remove(this)
   }
 
   // ── Timers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   onTimer(name: string): void {
+    this.#stack.faults.active = this.#user
     switch (name) {
       case 'ack':
         this.#resendAccepted()
@@ -560,6 +637,9 @@ export class Session implements TimerOwner, UserAgentClientUser {
         return
       case 'refresh':
         this.#sendRefresh()
+        return
+      case 'refreshWait': // A re-INVITE that is not answered has no end of its own.
+        this.#refresh?.cancel('')
         return
       case 'expire':
         this.#user.onSessionLost(this, 'expired')
@@ -572,7 +652,8 @@ export class Session implements TimerOwner, UserAgentClientUser {
     if (accepted === null) return
     if (this.#stack.clock.now() - accepted.sinceMs >= TRANSACTION_TIMEOUT - 1) {
       this.#accepted = null
-      this.#user.onSessionLost(this, 'noAck')
+      if (this.#ended) this.#sendHeldBye()
+      else this.#user.onSessionLost(this, 'noAck')
       return
     }
     accepted.transaction.resend2xx(accepted.text)
@@ -596,8 +677,9 @@ export class Session implements TimerOwner, UserAgentClientUser {
 
   /** RFC 4028 §7.2, §10: refresh at half time, or wait until shortly before the end. */
   #startTimer(terms: SessionTimerTerms): void {
+    if (this.dialog.state !== 'confirmed') return // It runs from the 2xx to the INVITE; ringing has a limit of its own.
     this.#terms = terms
-    this.#intervalS = Math.max(this.#settings.minSeS, Math.min(terms.intervalS, this.#settings.sessionExpiresS))
+    this.#intervalS = Math.max(this.#minSeS, Math.min(terms.intervalS, this.#settings.sessionExpiresS))
     this.#refreshTries = 0
     const intervalMs = terms.intervalS * 1_000
     const graceMs = Math.min(32_000, intervalMs / 3)
@@ -612,16 +694,19 @@ export class Session implements TimerOwner, UserAgentClientUser {
       this.#tryLater(T2)
       return
     }
-    const ask = askSessionTimer({ ...this.#settings, sessionExpiresS: this.#intervalS }, 'uac')
     const byUpdate = this.#peerAllowsUpdate || this.#localSdp === ''
     const request = this.dialog.request(byUpdate ? 'UPDATE' : 'INVITE', {
-      headers: `${ALLOW_LINES}${ask}`,
+      headers: ALLOW_LINES + this.#timerLines('uac'),
       contactUser: this.contactUser,
       ...(byUpdate ? {} : { contentType: SDP, body: this.#localSdp }),
     })
     const client = new UserAgentClient(this.#stack, request, this)
     this.#refresh = client
-    if (!byUpdate) this.#inviteOut = client
+    if (!byUpdate) {
+      this.#inviteOut = client
+      this.offer = 'local'
+      this.#stack.clock.arm(this.#timer, 'refreshWait', TRANSACTION_TIMEOUT)
+    }
     this.#start(client)
   }
 
@@ -638,7 +723,12 @@ export class Session implements TimerOwner, UserAgentClientUser {
 
   /** The response to a refresh of ours. */
   onResponse(client: UserAgentClient, response: Response): void {
+    this.#stack.faults.active = this.#user
     if (response.status < 200) return
+    if (client === this.#byeOut) {
+      this.#byeDone(client)
+      return
+    }
     const isInvite = client.request.method === 'INVITE'
     if (client !== this.#refresh) {
       if (isInvite && response.status < 300 && !this.acknowledgeAgain(response)) {
@@ -646,8 +736,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       }
       return
     }
-    this.#refresh = null
-    if (client === this.#inviteOut) this.#inviteOut = null
+    this.#refreshDone(isInvite)
     const status = response.status
     if (status < 300) {
       this.dialog.refreshTarget(response)
@@ -656,7 +745,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
     } else if (status === 481 || status === 408) {
       this.#user.onSessionLost(this, 'gone')
     } else if (status === 422) {
-      this.#intervalS = Math.max(this.#intervalS, minSeOf(response))
+      this.#noteMinSe(response)
       this.#tryLater(100)
     } else if (status === 491) {
       // §14.1: the owner of the Call-ID waits 2.1–4 s, the other 0–2 s.
@@ -671,13 +760,33 @@ export class Session implements TimerOwner, UserAgentClientUser {
 
   /** No response to a refresh of ours: the peer is gone (§12.2.1.2, RFC 4028 §10). */
   onNoResponse(client: UserAgentClient, _why: NoResponse): void {
+    this.#stack.faults.active = this.#user
+    if (client === this.#byeOut) this.#byeDone(client)
     if (client !== this.#refresh) return
-    this.#refresh = null
-    if (client === this.#inviteOut) this.#inviteOut = null
+    this.#refreshDone(client.request.method === 'INVITE')
     this.#user.onSessionLost(this, 'gone')
   }
 
+  #refreshDone(byInvite: boolean): void {
+    this.#refresh = null
+    if (!byInvite) return
+    this.#stack.clock.cancel(this.#timer)
+    this.#inviteOut = null
+    this.offer = 'none'
+  }
+
   // ── Pieces ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #timerLines(refresher: 'uac' | null): string {
+    const minSeS = this.#minSeS
+    return askSessionTimer({ sessionExpiresS: Math.max(this.#intervalS, minSeS), minSeS }, refresher)
+  }
+
+  /** RFC 4028 §7.4: the next refresh asks for no less than a 422 wants. */
+  #noteMinSe(response: Response): void {
+    this.#minSeS = Math.max(this.#minSeS, Math.min(minSeOf(response), MIN_SE_S_MAX))
+    this.#intervalS = Math.max(this.#intervalS, this.#minSeS)
+  }
 
   #contactLine(flow: Flow): string {
     return `Contact: <${contactUri(this.contactUser, flow)}>\r\n`
@@ -692,9 +801,3 @@ export class Session implements TimerOwner, UserAgentClientUser {
 const SDP = 'application/sdp'
 const SDP_TYPE = 'Content-Type: application/sdp\r\n'
 const ALLOW_LINES = `Allow: ${SESSION_METHODS}\r\nSupported: timer\r\n`
-
-/** For requests whose outcome changes nothing: the BYE of a session that is over. */
-const NOBODY: UserAgentClientUser = {
-  onResponse: () => {},
-  onNoResponse: () => {},
-}
