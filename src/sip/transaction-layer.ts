@@ -15,7 +15,7 @@ import type { Request, Response } from '#sip/message.ts'
 import { NonInviteClientTransaction } from '#sip/non-invite-client-transaction.ts'
 import { NonInviteServerTransaction } from '#sip/non-invite-server-transaction.ts'
 import { branchFrom, type OutgoingRequest } from '#sip/outgoing-request.ts'
-import { ResponseWriter } from '#sip/response-writer.ts'
+import { ResponseWriter, reasonPhrase } from '#sip/response-writer.ts'
 import type { ServerTransaction, ServerTransactionLayer } from '#sip/server-transaction.ts'
 import { SipTransport, type TransportSettings, type TransportUser } from '#sip/transport.ts'
 
@@ -189,11 +189,15 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
 
   #receiveCancel(request: Request, flow: Flow, key: string): void {
     const invite = this.#servers.get(serverKey(request, 'INVITE'))
-    const found = invite instanceof InviteServerTransaction
+    if (!(invite instanceof InviteServerTransaction) || !isOfSameHop(request, flow, invite)) {
+      // Without state: it must not stand in the way of the right one, which has the same key.
+      this.respondStateless(request, flow, 481, reasonPhrase(481), '')
+      return
+    }
     // §9.2: the response to the CANCEL has the To tag of the response to the INVITE.
-    const cancel = new NonInviteServerTransaction(this, key, '', request, flow, found ? invite.toTag : this.mint())
+    const cancel = new NonInviteServerTransaction(this, key, '', request, flow, invite.toTag)
     this.#servers.set(key, cancel)
-    if (!found || invite.state === 'terminated') {
+    if (invite.state === 'terminated') {
       cancel.respond(481)
       return
     }
@@ -244,6 +248,17 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
 }
 
 const CANCEL_KEY = '!'
+
+/**
+ * Whether a CANCEL comes from the hop that sent the INVITE (§22.1: it cannot be challenged) and is for the same call (§9.1):
+ * else whoever guesses a branch could end the calls of others.
+ */
+function isOfSameHop(cancel: Request, flow: Flow, invite: InviteServerTransaction): boolean {
+  if (flow.remote.host !== invite.flow.remote.host) return false
+  if (invite.isAnswered) return true
+  const { callId, from, cseq } = invite.request
+  return cancel.callId === callId && cancel.from.tag === from.tag && cancel.cseq.number === cseq.number
+}
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(
   'INVITE ACK BYE CANCEL REGISTER OPTIONS PRACK UPDATE INFO MESSAGE SUBSCRIBE NOTIFY REFER PUBLISH'.split(' '),
