@@ -52,7 +52,10 @@ export function screenInvite(request: Request): Refusal | null {
     }
   }
   const accept = request.header(HeaderId.accept)
-  if (accept !== null && !/(?:application|\*)\/(?:sdp|\*)/i.test(request.headers(HeaderId.accept).join(','))) {
+  if (
+    accept !== null &&
+    !/(?:application|\*)\/(?:sdp|\*)(?![\w.+-])/i.test(request.headers(HeaderId.accept).join(','))
+  ) {
     return { status: 406, code: 'SIP_ACCEPT', headers: 'Accept: application/sdp\r\n' }
   }
   return null
@@ -67,11 +70,12 @@ export function forwardsLeft(request: Request): number | null {
 
 /**
  * The mark that this request leaves in the branch of what we send on (RFC 5393 §4.2.1): from what decides where it goes,
- * and nothing else, so that a spiral to another user is none.
+ * and nothing else, so that a spiral to another user is none. `key` is this process's own: the same request at another
+ * switch of ours on its way is no loop, and nobody can write a mark that stops the calls of others.
  */
-export function loopMark(request: Request): string {
+export function loopMark(request: Request, key: string): string {
   let hash = 0x811c_9dc5
-  const text = `${request.uriText} ${request.from.uri.user}`
+  const text = `${key} ${request.uriText} ${request.from.uri.user}`
   for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193)
   return `.${(hash >>> 0).toString(36)}`
 }

@@ -1,5 +1,6 @@
 // How much each trunk group carries: channels and new calls a second (features A13, C04). Counts calls that exist, no more.
 
+import { assert } from '#core/assert.ts'
 import type { Clock } from '#core/clock.ts'
 
 interface Load {
@@ -24,7 +25,10 @@ export class TrunkLoad {
     this.#clock = clock
   }
 
-  /** Takes a channel of the group for a new call. False when its channels or its calls of this second are used up. */
+  /**
+   * Takes a channel of the group for a new call, of whichever direction. False when its channels, or its calls of this second
+   * (as the clock counts them), are used up.
+   */
   seize(group: TrunkBounds): boolean {
     let load = this.#loads.get(group.name)
     if (load === undefined) {
@@ -42,10 +46,16 @@ export class TrunkLoad {
     return true
   }
 
-  /** Gives a channel back. */
+  /** Gives a channel back that {@link seize} took. */
   release(name: string): void {
     const load = this.#loads.get(name)
-    if (load !== undefined && load.channels > 0) load.channels -= 1
+    assert(load !== undefined && load.channels > 0, `a channel of ${name} is given back that was not taken`)
+    load.channels -= 1
+  }
+
+  /** Forgets groups that are configured no more, once their last call has ended. */
+  keepOnly(names: { has(name: string): boolean }): void {
+    for (const [name, load] of this.#loads) if (load.channels === 0 && !names.has(name)) this.#loads.delete(name)
   }
 
   /** Channels in use. */

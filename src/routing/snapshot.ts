@@ -69,6 +69,7 @@ export class Snapshot {
   readonly #ownHosts: ReadonlySet<string>
   readonly #ingressAtPort = new Map<string, Peer[]>()
   readonly #ingressAtHost = new Map<string, Peer[]>()
+  readonly #peerHosts = new Set<string>()
   readonly #trie: PrefixTrie
 
   constructor(config: Config, version: string, localAddresses: readonly string[]) {
@@ -87,6 +88,7 @@ export class Snapshot {
     for (const entry of config.trunkGroups) {
       const peers = entry.peers.map((text) => peerOf(text, entry.name))
       trunkGroups.set(entry.name, { ...entry, peers })
+      for (const peer of peers) this.#peerHosts.add(peer.host)
       if (entry.direction === 'out') continue
       for (const peer of peers) {
         if (peer.family === 0) hostNamePeers.push(peer)
@@ -153,6 +155,11 @@ export class Snapshot {
     for (const peer of this.#ingressAtPort.get(`${host} ${port}`) ?? []) if (accepts(peer, transport, port)) return peer
     for (const peer of this.#ingressAtHost.get(host) ?? []) if (accepts(peer, transport, port)) return peer
     return null
+  }
+
+  /** Whether a peer of any trunk group, whatever its direction, is configured with this host (canonical). */
+  isPeerHost(host: string): boolean {
+    return this.#peerHosts.has(host)
   }
 
   #addIngress(peer: Peer): void {

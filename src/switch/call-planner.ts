@@ -2,13 +2,15 @@
 
 import { aorFromUser } from '#access/binding.ts'
 import type { Binding, Location } from '#access/location.ts'
+import type { PeerAddresses } from '#border/peer-addresses.ts'
 import type { CalleeTarget, CallPlan, CallRefusal } from '#call/call-host.ts'
 import { latin1FromUtf8 } from '#call/caller-identity.ts'
 import { endpointText } from '#core/net.ts'
 import { type Attempt, type Ingress, type RequestUriFacts, route } from '#routing/route.ts'
 import type { Peer, Snapshot } from '#routing/snapshot.ts'
+import { familyOf } from '#sip/own-addresses.ts'
 import type { SipTransport } from '#sip/transport.ts'
-import { escapeUser, hostText, type Uri, unescapeUri } from '#sip/uri.ts'
+import { escapeUser, hostText, parseUri, type Uri, unescapeUri } from '#sip/uri.ts'
 
 /** What routing needs of a Request-URI; texts of UTF-8 carriage become Unicode. */
 export function requestUriFacts(uri: Uri): RequestUriFacts {
@@ -30,10 +32,12 @@ function unicodeFrom(text: string): string {
 export class CallPlanner {
   readonly #location: Location
   readonly #transport: SipTransport
+  readonly #peerAddresses: PeerAddresses
 
-  constructor(location: Location, transport: SipTransport) {
+  constructor(location: Location, transport: SipTransport, peerAddresses: PeerAddresses) {
     this.#location = location
     this.#transport = transport
+    this.#peerAddresses = peerAddresses
   }
 
   /** Where a call to `uri` goes, or why nowhere. */
@@ -60,7 +64,7 @@ export class CallPlanner {
     const stage: CalleeTarget[] = []
     for (const binding of this.#location.bindings(aor)) {
       if (stage.length >= settings.call.ringForksMax) break
-      const target = this.#contactTarget(binding, to)
+      const target = this.#contactTarget(binding, to, snapshot)
       if (target !== null && (uri.scheme !== 'sips' || binding.transport === 'tls')) stage.push(target)
     }
     if (stage.length === 0) {
@@ -96,24 +100,38 @@ export class CallPlanner {
     }
   }
 
-  #contactTarget(binding: Binding, to: string): CalleeTarget | null {
+  #contactTarget(binding: Binding, to: string, snapshot: Snapshot): CalleeTarget | null {
     const { contact, path } = binding
     const first = path[0]
     const routes = path.length === 0 ? '' : `Route: ${path.join(', ')}\r\n`
+    const nextHop = first === undefined ? withoutHeaders(contact) : uriInBrackets(first)
     const live = this.#transport.flowFrom(binding.transport, binding.local, binding.remote)
-    const flow = first === undefined && (binding.needsFlow || live?.reliable === true) ? live : null
-    if (binding.needsFlow && flow === null && first === undefined) return null
-    const { uri } = binding
-    if (flow === null && first === undefined && !uri.isSip) return null
+    const isBound = (first === undefined && binding.needsFlow) || !this.#mayFollow(nextHop, binding, snapshot)
+    const flow = isBound || (first === undefined && live?.reliable === true) ? live : null
+    if (isBound && flow === null) return null
     return {
       uriText: withoutHeaders(contact),
       to,
       routes,
       flow,
-      nextHop: first === undefined ? withoutHeaders(contact) : uriInBrackets(first),
+      nextHop,
       trunkGroup: null,
       label: `${binding.transport}:${endpointText(binding.remote)}`,
     }
+  }
+
+  /**
+   * Whether a contact or Path is called where it says, rather than where its REGISTER came from. A subscriber writes what he
+   * likes there, and carriers trust our address: followed to a trunk peer, or back to ourselves, it would be a call to any
+   * number that nobody is charged for. A name could lead there too, as soon as its owner likes.
+   */
+  #mayFollow(nextHop: string, binding: Binding, snapshot: Snapshot): boolean {
+    const uri = parseUri(nextHop)
+    if (uri === null || !uri.isSip) return false
+    const { host } = uri
+    if (host === binding.remote.host) return true
+    if (familyOf(host) === 0) return false
+    return !snapshot.isOwnHost(host) && !snapshot.isPeerHost(host) && this.#peerAddresses.namesOf(host).length === 0
   }
 }
 

@@ -24,6 +24,7 @@ export class MessageRelay implements UserAgentClientUser {
   readonly #caller: CallerIdentity
   readonly #domain: string
   readonly #maxForwards: number
+  readonly #loopMark: string
   readonly #stages: CalleeTarget[][]
   #open = 0
   #best = 0
@@ -37,6 +38,7 @@ export class MessageRelay implements UserAgentClientUser {
     caller: CallerIdentity,
     domain: string,
     maxForwards: number,
+    loopMark: string,
   ) {
     this.#stack = stack
     this.#owner = owner
@@ -44,6 +46,7 @@ export class MessageRelay implements UserAgentClientUser {
     this.#caller = caller
     this.#domain = domain
     this.#maxForwards = maxForwards
+    this.#loopMark = loopMark
     this.#stages = plan.stages.map((stage) => [...stage])
   }
 
@@ -90,7 +93,7 @@ export class MessageRelay implements UserAgentClientUser {
       contentType: request.header(HeaderId.contentType) ?? 'text/plain',
       body: request.body,
     })
-    return new UserAgentClient(this.#stack, outgoing, this)
+    return new UserAgentClient(this.#stack, outgoing, this, this.#loopMark)
   }
 
   #failed(status: number): void {
@@ -105,7 +108,8 @@ export class MessageRelay implements UserAgentClientUser {
   #finish(status: number): void {
     if (this.#done) return
     this.#done = true
-    this.#transaction.respond(status)
+    // RFC 4320 §4.2: no 408 for what is no INVITE; whoever waited that long has timed out himself.
+    this.#transaction.respond(status === 408 ? 480 : status)
     this.#owner.onRelayDone(this)
   }
 }

@@ -5,15 +5,24 @@ import { KeepAlive } from '#access/keep-alive.ts'
 import { Location } from '#access/location.ts'
 import { Registrar } from '#access/registrar.ts'
 import { PeerAddresses } from '#border/peer-addresses.ts'
-import { forwardsLeft, isLoop, loopMark, type Refusal, screenInvite, screenRequest } from '#border/request-screen.ts'
+import {
+  forwardsLeft,
+  isLoop,
+  loopMark,
+  type Refusal,
+  screenExtensions,
+  screenInvite,
+  screenRequest,
+} from '#border/request-screen.ts'
 import { TrunkLoad } from '#border/trunk-load.ts'
 import { Call } from '#call/call.ts'
 import type { CallFacts, CallHost, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
 import { type CallerIdentity, peerIdentity, subscriberIdentity } from '#call/caller-identity.ts'
+import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter } from '#core/counters.ts'
-import { FaultScope } from '#core/fault-scope.ts'
 import { endpointText, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
+import { randomToken } from '#core/random.ts'
 import { END_TO_END_MEDIA } from '#media/media-port.ts'
 import type { Ingress } from '#routing/route.ts'
 import { accepts, type Peer, type Snapshot } from '#routing/snapshot.ts'
@@ -30,13 +39,17 @@ import { SESSION_METHODS } from '#sip/session.ts'
 import { answerSessionTimer, type SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 import { type RequestUser, TransactionLayer } from '#sip/transaction-layer.ts'
+import { CallFaults } from '#switch/call-faults.ts'
 import { CallPlanner } from '#switch/call-planner.ts'
 import { CdrJournal, interruptedStop } from '#switch/cdr-journal.ts'
 import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
 import { SessionIndex } from '#switch/session-index.ts'
 
-/** Redirections at a time that one refusal line of the log stands for. */
+/** Messages at a time that are on their way; more are answered with 503. */
 const MESSAGE_RELAYS_MAX = 10_000
+/** How often, and for how long, a drained switch looks whether the last BYE has been answered: 64·T1 ends every request. */
+const DRAIN_LOOK_MS = 100
+const DRAIN_LOOKS_MAX = 320
 /** Seconds that a caller refused for load is asked to wait. */
 const RETRY_AFTER_S = 5
 
@@ -49,7 +62,7 @@ export interface SwitchObserver {
   onReady(listening: readonly string[]): void
   /** It cannot do its work; it has stopped. */
   onFatal(reason: string): void
-  /** Draining, and the last call has ended. */
+  /** Draining, the last call has ended and its last requests are answered. Once; stopping is safe then. */
   onDrained(): void
 }
 
@@ -111,7 +124,7 @@ type Sender =
   | { readonly kind: 'subscriber'; readonly user: string; readonly caller: CallerIdentity; readonly name: string }
   | { readonly kind: 'trunkGroup'; readonly peer: Peer; readonly caller: CallerIdentity; readonly name: string }
 
-export class Switch implements RequestUser, CallHost, RelayOwner {
+export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly stack: SipStack
   readonly sessions = new SessionIndex()
   readonly media = END_TO_END_MEDIA
@@ -134,8 +147,13 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   #snapshot: Snapshot
   #state: State = 'starting'
   #reason = 'starting'
+  /** Second of `Clock.now` that `#startedInSecond` counts. */
   #second = 0
   #startedInSecond = 0
+  readonly #loopKey: string
+  readonly #drainLook = new Timer(this)
+  #drainLooks = 0
+  #drained = false
 
   /** Throws when the data folder can be neither read nor written: the process cannot do its work then. */
   constructor(ports: Ports, snapshot: Snapshot, options: SwitchOptions, observer: SwitchObserver) {
@@ -143,7 +161,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     this.#snapshot = snapshot
     this.#observer = observer
     const { settings } = snapshot
-    const faults = new FaultScope()
+    const faults = new CallFaults((error) => this.#noteFault(error))
+    this.#loopKey = randomToken(ports.random)
     const transportSettings = {
       listen: settings.listen.filter(isSpoken),
       advertise: settings.sip.advertise,
@@ -175,8 +194,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     )
     this.#registrar = new Registrar(ports, this.#location, this.#authenticator, this.#registrarSettings())
     this.#keepAlive = new KeepAlive(ports, this.#location, layer.transport, this.#keepAliveSettings())
-    this.#planner = new CallPlanner(this.#location, layer.transport)
     this.#peerAddresses = new PeerAddresses(ports)
+    this.#planner = new CallPlanner(this.#location, layer.transport, this.#peerAddresses)
     this.#trunks = new TrunkLoad(ports.clock)
     const { counters } = ports
     this.#callsStarted = counters.counter('carillon_calls_total', 'Calls admitted.')
@@ -211,6 +230,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     this.#authenticator.replaceSettings(this.#authenticatorSettings())
     this.#registrar.replaceSettings(this.#registrarSettings())
     this.#keepAlive.replaceSettings(this.#keepAliveSettings())
+    this.#trunks.keepOnly(snapshot.trunkGroups)
     this.#watchPeers()
   }
 
@@ -230,6 +250,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   stop(): void {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
+    this.stack.clock.cancel(this.#drainLook)
     for (const call of [...this.#calls]) call.terminate('NODE_STOPPED')
     this.#keepAlive.stop()
     this.#peerAddresses.stop()
@@ -337,16 +358,24 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   }
 
   onFault(error: unknown): void {
-    this.#faults.add()
-    this.#logFault(error)
+    this.#noteFault(error)
     throw error
   }
 
   /** A timer's owner threw: ends the call that it belongs to. False when it belongs to none. */
   endFaulty(error: unknown): boolean {
-    this.#faults.add()
-    this.#logFault(error)
     return this.stack.faults.report(error)
+  }
+
+  onTimer(_name: string): void {
+    this.#drainLooks += 1
+    const { clientTransactions } = this.stack.layer.audit()
+    if (clientTransactions > 0 && this.#drainLooks < DRAIN_LOOKS_MAX) {
+      this.stack.clock.arm(this.#drainLook, 'drained', DRAIN_LOOK_MS)
+      return
+    }
+    this.#drained = true
+    this.#observer.onDrained()
   }
 
   #onDialogRequest(transaction: ServerTransaction): void {
@@ -355,7 +384,9 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
       transaction.refuse(481) // §12.2.2.
       return
     }
-    session.receive(transaction)
+    const refusal = screenExtensions(transaction.request)
+    if (refusal !== null) this.#refuse(transaction, refusal)
+    else session.receive(transaction)
   }
 
   #onOptions(transaction: ServerTransaction): void {
@@ -373,7 +404,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   #onInvite(transaction: InviteServerTransaction): void {
     const { request } = transaction
     const maxForwards = forwardsLeft(request)
-    const mark = loopMark(request)
+    const mark = loopMark(request, this.#loopKey)
     const refusal =
       this.#screenLoad() ??
       (maxForwards === null ? { status: 483, code: 'SIP_MAX_FORWARDS', headers: '' } : null) ??
@@ -393,6 +424,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
       this.#refuse(transaction, overload('TRUNK_CHANNELS_MAX'))
       return
     }
+    this.#startedInSecond += 1
     const call = new Call(this, facts, transaction)
     this.#calls.add(call)
     this.#callsStarted.add()
@@ -402,7 +434,10 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
     else call.refuse(plan)
   }
 
-  /** Whether there is room for one more call. */
+  /**
+   * Whether there is room for one more call. Only calls that are admitted count against `callsPerSecondMax`: strangers could
+   * use it up otherwise, without a password.
+   */
   #screenLoad(): Refusal | null {
     const { limits } = this.#snapshot.settings
     if (this.#state === 'draining') return overload('NODE_DRAINING')
@@ -413,9 +448,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
       this.#second = second
       this.#startedInSecond = 0
     }
-    if (this.#startedInSecond >= limits.callsPerSecondMax) return overload('CALLS_PER_SECOND_MAX')
-    this.#startedInSecond += 1
-    return null
+    return this.#startedInSecond >= limits.callsPerSecondMax ? overload('CALLS_PER_SECOND_MAX') : null
   }
 
   /** Who sends this: a configured peer by its address, or a subscriber by digest. Null: it has been answered. */
@@ -538,8 +571,13 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
       this.#refuse(transaction, { status: 483, code: 'SIP_MAX_FORWARDS', headers: '' })
       return
     }
+    const mark = loopMark(request, this.#loopKey)
+    if (isLoop(request, mark)) {
+      this.#refuse(transaction, { status: 482, code: 'SIP_LOOP', headers: '' })
+      return
+    }
     if (this.#relays.size >= MESSAGE_RELAYS_MAX || this.#state === 'draining') {
-      this.#refuse(transaction, overload('RELAYS_MAX'))
+      this.#refuse(transaction, overload(this.#state === 'draining' ? 'NODE_DRAINING' : 'RELAYS_MAX'))
       return
     }
     const sender = this.#identify(transaction, request)
@@ -556,7 +594,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
       return
     }
     const { domain } = this.#snapshot.settings
-    const relay = new MessageRelay(this.stack, this, transaction, plan, sender.caller, domain, maxForwards)
+    const relay = new MessageRelay(this.stack, this, transaction, plan, sender.caller, domain, maxForwards, mark)
     this.#relays.add(relay)
     relay.start()
   }
@@ -610,7 +648,11 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   }
 
   #watchPeers(): void {
-    this.#peerAddresses.watch(this.#snapshot.hostNamePeers.map((peer) => peer.host))
+    const names: string[] = []
+    for (const { peers } of this.#snapshot.trunkGroups.values()) {
+      for (const peer of peers) if (peer.family === 0) names.push(peer.host)
+    }
+    this.#peerAddresses.watch(names)
   }
 
   #listening(): string[] {
@@ -618,10 +660,13 @@ export class Switch implements RequestUser, CallHost, RelayOwner {
   }
 
   #checkDrained(): void {
-    if (this.#state === 'draining' && this.#calls.size === 0) this.#observer.onDrained()
+    if (this.#state !== 'draining' || this.#calls.size > 0 || this.#drained || this.#drainLook.armed) return
+    // Not at once: the call that just ended has still to say so to its other side.
+    this.stack.clock.arm(this.#drainLook, 'drained', 0)
   }
 
-  #logFault(error: unknown): void {
+  #noteFault(error: unknown): void {
+    this.#faults.add()
     const fault = error instanceof Error ? error : new Error(String(error))
     this.#ports.log.event('error', 'INTERNAL', { message: fault.message, stack: fault.stack ?? '' })
   }
