@@ -57,7 +57,8 @@ function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>): 
   // What a restart closes has the last sign of life as its end.
   if (crashed || last.releaseCode === 'NODE_RESTART') return []
   const ends = last.legs.map(({ callId }) => legs.get(callId)?.endedMs ?? -1).filter((endedMs) => endedMs >= 0)
-  if (ends.length === 0) return [`${name} has a STOP and no BYE was seen`]
+  // A BYE on a broken connection was never on the wire.
+  if (ends.length === 0) return caller.cutOff ? [] : [`${name} has a STOP and no BYE was seen`]
   const wireMs = Math.min(...ends) - caller.answeredMs
   const recordMs = last.durationMs ?? Number.NaN
   return Math.abs(recordMs - wireMs) <= TOLERANCE_MS

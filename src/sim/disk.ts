@@ -31,6 +31,8 @@ export class Disk {
   /** The word with which every write fails now; null while the disk is well. */
   failing: string | null = null
   syncs = 0
+  /** Lines that processes hold because writing failed: they die with their process. */
+  untaken = 0
 
   constructor(random: Generator) {
     this.#random = random
@@ -158,6 +160,7 @@ class SimJournal implements Journal {
     if (this.#disk.failing === null && this.#queued.length === 0) this.#write(line)
     else if (this.#queued.length < QUEUED_MAX) {
       this.#queued.push(line)
+      this.#disk.untaken++
       if (this.#retry === null) {
         const reason = this.#disk.failing ?? 'EIO'
         this.#clock.after(0, () => this.#sink.onStoreError(reason))
@@ -205,13 +208,18 @@ class SimJournal implements Journal {
     this.#sync?.cancel()
     this.#retry?.cancel()
     if (this.#disk.failing !== null) return
-    for (const line of this.#queued.splice(0)) this.#write(line)
+    this.#writeQueued()
     this.#sync?.cancel()
     this.#file.durable = this.#file.lines.length
     if (this.#durable < this.#appended) {
       this.#durable = this.#appended
       this.#clock.after(0, () => this.#sink.onDurable(this.#appended))
     }
+  }
+
+  #writeQueued(): void {
+    this.#disk.untaken -= this.#queued.length
+    for (const line of this.#queued.splice(0)) this.#write(line)
   }
 
   #write(line: string): void {
@@ -261,7 +269,7 @@ class SimJournal implements Journal {
         this.#retryLater()
         return
       }
-      for (const line of this.#queued.splice(0)) this.#write(line)
+      this.#writeQueued()
       this.#syncLater()
     })
   }

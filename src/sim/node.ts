@@ -104,6 +104,7 @@ export class SimNode<A extends object = object> {
     this.#application = null
     this.#clock?.stop()
     this.#net?.kill(power)
+    this.disk.untaken = 0
     if (power) {
       this.machine.up = false
       this.disk.losePower()

@@ -380,11 +380,12 @@ class Scenario {
       if (!node.isRunning) return
       this.#injected++
       // Lines that a failing disk never took may be lost as with power.
-      if (power || node.disk.failing !== null) this.#powerLost = true
+      const isLossy = power || node.disk.untaken > 0
+      if (isLossy) this.#powerLost = true
       node.crash(power)
       this.#crashedMs.push(this.#world.nowMs)
       // Expiries stand on the disk in wall time: when that jumped, bindings may rightly be too old.
-      this.#checker.onCrash(power || node.disk.failing !== null || this.#clockStepped)
+      this.#checker.onCrash(isLossy || this.#clockStepped)
       this.#world.after(deadMs, () => {
         if (!node.isRunning) node.start()
       })
