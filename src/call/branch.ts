@@ -7,6 +7,7 @@ import type { FaultOwner } from '#core/fault-scope.ts'
 import type { Response } from '#sip/message.ts'
 import type { OutgoingRequest } from '#sip/outgoing-request.ts'
 import type { Session } from '#sip/session.ts'
+import type { SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 import { parseUri } from '#sip/uri.ts'
 import { type NoResponse, UserAgentClient, type UserAgentClientUser } from '#sip/user-agent-client.ts'
@@ -50,21 +51,33 @@ export class Branch implements UserAgentClientUser, TimerOwner {
   state: State = 'trying'
   readonly target: CalleeTarget
   readonly client: UserAgentClient
+  /** What its INVITE asks for (RFC 4028 §7.1). */
+  readonly timer: SessionTimerSettings
   /** By the callee's tag. */
   readonly pairs = new Map<string, Pair>()
   readonly #owner: BranchOwner
   readonly #silence = new Timer(this)
-  /** Best failure so far while more responses may come. */
-  status = 0
 
-  constructor(owner: BranchOwner, target: CalleeTarget, request: OutgoingRequest, loopMark: string) {
+  constructor(
+    owner: BranchOwner,
+    target: CalleeTarget,
+    request: OutgoingRequest,
+    loopMark: string,
+    timer: SessionTimerSettings,
+  ) {
     this.#owner = owner
     this.target = target
+    this.timer = timer
     this.client = new UserAgentClient(owner.stack, request, this, loopMark)
   }
 
   get isOpen(): boolean {
     return this.state === 'trying' || this.state === 'proceeding'
+  }
+
+  /** Whether it may still answer the call: open, and not taken back. */
+  get isLive(): boolean {
+    return this.isOpen && !this.client.isCancelled
   }
 
   /** Sends the INVITE. `hasAlternative`: silence for {@link NO_RESPONSE_MS} is a failure. */
@@ -90,6 +103,7 @@ export class Branch implements UserAgentClientUser, TimerOwner {
   }
 
   onResponse(_client: UserAgentClient, response: Response): void {
+    this.#owner.stack.faults.active = this.#owner
     this.#owner.stack.clock.cancel(this.#silence)
     if (response.status >= 200 && response.status < 300) {
       if (this.isOpen) this.#enter('answered')
@@ -113,8 +127,8 @@ export class Branch implements UserAgentClientUser, TimerOwner {
   onTimer(_name: string): void {
     this.#owner.stack.faults.active = this.#owner
     if (!this.isOpen || this.client.heard) return
-    this.client.cancel('')
     this.#fail(408, null, 'SIP_TIMEOUT')
+    this.client.cancel('')
   }
 
   /** Lets the timer go; the client ends by itself. */
@@ -129,7 +143,6 @@ export class Branch implements UserAgentClientUser, TimerOwner {
 
   #fail(status: number, response: Response | null, code: string): void {
     this.#owner.stack.clock.cancel(this.#silence)
-    this.status = status
     this.#enter('failed')
     this.#owner.onBranchFailed(this, status, response, code)
   }

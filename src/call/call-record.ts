@@ -93,10 +93,10 @@ export class CallRecord {
     return this.#write('INTERMEDIATE', null, this.#durationMs, null, null, null, null)
   }
 
-  /** STOP of an answered call, ATTEMPT of any other. */
+  /** STOP of an answered call, ATTEMPT of any other. `status` is what the caller got. */
   end(party: 'caller' | 'callee' | 'switch', status: number, code: string, cause: number): CdrFacts {
     if (this.#answeredAt === null) return this.#write('ATTEMPT', this.#nowMs, null, party, status, cause, code)
-    return this.#write('STOP', this.#nowMs, this.#durationMs, party, 200, cause, code)
+    return this.#write('STOP', this.#nowMs, this.#durationMs, party, status, cause, code)
   }
 
   summary(party: string, status: number, code: string): CallSummary {

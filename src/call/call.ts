@@ -22,7 +22,7 @@ import { OutgoingRequest } from '#sip/outgoing-request.ts'
 import { reasonPhrase } from '#sip/response-writer.ts'
 import type { ServerTransaction } from '#sip/server-transaction.ts'
 import { SESSION_METHODS, Session, type SessionLoss, type SessionUser } from '#sip/session.ts'
-import { askSessionTimer, minSeOf } from '#sip/session-timer.ts'
+import { askSessionTimer, minSeOf, type SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 import { parseUri } from '#sip/uri.ts'
 
@@ -38,6 +38,10 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
 
 /** Requests in flight between the two sides of one call. */
 const BRIDGES_MAX = 16
+/** The longest Min-SE of a callee that is met (RFC 4028 §7.3), in seconds. */
+const MIN_SE_S_MAX = 86_400
+/** INVITEs of one call sent again with a longer session interval. */
+const LONGER_TRIES_MAX = 8
 /** The call was taken by another branch (RFC 3326 §3.1). */
 const COMPLETED_ELSEWHERE = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
 
@@ -48,6 +52,8 @@ interface Failure {
   readonly status: number
   readonly response: Response | null
   readonly code: string
+  /** Q.850; from the response or the status when absent. */
+  readonly cause?: number
 }
 
 export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, TimerOwner, FaultOwner {
@@ -74,7 +80,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   #pair: Pair | null = null
   #ackAnswer: { readonly from: Session; readonly to: Session; readonly sequence: number } | null = null
   #seized: string | null = null
-  #sessionExpiresS: number
+  #longerTries = 0
 
   constructor(host: CallHost, facts: CallFacts, invite: InviteServerTransaction) {
     this.#host = host
@@ -82,7 +88,6 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.facts = facts
     this.#invite = invite
     this.#request = invite.request
-    this.#sessionExpiresS = facts.sessionTimer.sessionExpiresS
     invite.user = this
     this.mediaSession = host.media.open(invite.request.callId)
     this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.stack.clock)
@@ -134,20 +139,20 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const group = stage[0]?.trunkGroup ?? null
     if (group !== null && !this.#host.seizeTrunk(group)) {
       this.record.tried(group, 503, 34, 'TRUNK_CHANNELS_MAX')
-      this.#noteFailure({ status: 503, response: null, code: 'TRUNK_CHANNELS_MAX' })
+      this.#noteFailure({ status: 503, response: null, code: 'TRUNK_CHANNELS_MAX', cause: 34 })
       return false
     }
     this.#seized = group
     this.#enter('inviting')
     this.stack.clock.arm(this.#ringTimer, 'noAnswer', this.#noAnswerMs)
     // All branches exist before the first one starts: a target that fails at once must not look like the last one.
-    const branches = stage.map((target) => this.#branch(target))
+    const branches = stage.map((target) => this.#branch(target, this.facts.sessionTimer))
     this.#branches.push(...branches)
     for (const branch of branches) if (branch.isOpen) branch.start(hasAlternative && stage.length === 1)
     return true
   }
 
-  #branch(target: CalleeTarget): Branch {
+  #branch(target: CalleeTarget, timer: SessionTimerSettings): Branch {
     const { facts } = this
     const request = this.#request
     assert(request !== null, 'the INVITE is kept while the call hunts')
@@ -156,7 +161,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const has100rel = request.hasOption(HeaderId.supported, '100rel') || request.hasOption(HeaderId.require, '100rel')
     const lines =
       `Allow: ${SESSION_METHODS}\r\nSupported: timer${has100rel ? ', 100rel' : ''}\r\n` +
-      askSessionTimer({ ...facts.sessionTimer, sessionExpiresS: this.#sessionExpiresS }, null) +
+      askSessionTimer(timer, null) +
       identityLines(facts.caller, facts.domain, trusted) +
       `User-Agent: ${facts.userAgent}\r\n${invitePassOn(request)}`
     const outgoing = new OutgoingRequest({
@@ -173,14 +178,14 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       contentType: request.header(HeaderId.contentType) ?? '',
       body: request.body,
     })
-    return new Branch(this, target, outgoing, facts.loopMark)
+    return new Branch(this, target, outgoing, facts.loopMark, timer)
   }
 
   // ── What the branches say ───────────────────────────────────────────────────────────────────────────────────
 
   onBranchProgress(branch: Branch, response: Response): void {
     this.stack.faults.active = this
-    if (this.state !== 'inviting' && this.state !== 'ringing') return
+    if (!this.#isHunting || branch.client.isCancelled) return
     if (this.state === 'inviting') this.#enter('ringing')
     if (response.status === 180 || response.status === 183) this.record.alerted()
     const lines = responsePassOn(response)
@@ -188,8 +193,9 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       this.#invite.respond(response.status, reasonPhrase(response.status), lines)
       return
     }
+    if (branch.pairs.size >= EARLY_DIALOGS_MAX && !branch.pairs.has(response.to.tag)) return
     const pair = this.#pairFor(branch, response)
-    if (pair === null) return
+    if (pair.outbound.isEnded) return
     const rseq = reliableSequence(response)
     if (rseq > 0) {
       // RFC 3262 §4: only the next in order is taken; the first may have any number.
@@ -208,8 +214,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const reliable = (rseq > 0 && (supports || requires)) || requires
     const send = (body: string): void => {
       if (pair.inbound.isEnded) return
-      if (reliable) pair.racks.push(rseq)
-      pair.inbound.progress(response.status, reasonPhrase(response.status), lines, body, reliable)
+      const taken = pair.inbound.progress(response.status, reasonPhrase(response.status), lines, body, reliable)
+      if (!reliable) return
+      if (taken) pair.racks.push(rseq)
+      else if (rseq > 0 && !pair.outbound.isEnded) this.#prackOurselves(pair, response, rseq)
     }
     // A caller without 100rel: the callee's reliable response is ours to acknowledge.
     if (rseq > 0 && !reliable) this.#prackOurselves(pair, response, rseq)
@@ -228,7 +236,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const known = branch.pairs.get(response.to.tag ?? '')
     if (known?.outbound.acknowledgeAgain(response)) return
     if (pair !== null && known === pair) return // Its ACK waits for the caller's (delayed offer).
-    if ((this.state !== 'inviting' && this.state !== 'ringing') || branch.client.isCancelled) {
+    if (!this.#isHunting || branch.client.isCancelled) {
       this.#refuseAnswer(branch, response, known ?? null)
       return
     }
@@ -236,12 +244,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       this.#onHungUp(branch, response)
       return
     }
-    const winner = this.#pairFor(branch, response)
-    if (winner === null) {
-      this.#refuseAnswer(branch, response, null)
-      return
-    }
-    this.#connect(branch, winner, response)
+    this.#connect(branch, this.#pairFor(branch, response), response)
   }
 
   #connect(branch: Branch, winner: Pair, response: Response): void {
@@ -301,7 +304,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     if (flow !== null) this.stack.lateAnswers.end(response, flow)
     this.record.tried(branch.target.trunkGroup, response.status, 16, 'CALLEE_HUNG_UP')
     this.#noteFailure({ status: 480, response: null, code: 'CALLEE_HUNG_UP' })
-    if (!this.#branches.some((other) => other.isOpen)) this.#stageFailed(branch, 480)
+    for (const pair of branch.pairs.values()) this.#endPair(pair)
+    if (!this.#hasLive) this.#stageFailed(branch, 480)
   }
 
   onBranchFailed(branch: Branch, status: number, response: Response | null, code: string): void {
@@ -310,16 +314,16 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const group = branch.target.trunkGroup
     const cause = causeFromReason(response?.header(HeaderId.reason) ?? null) ?? causeFromStatus(status)
     this.record.tried(group, status, cause, code)
-    if (this.state !== 'inviting' && this.state !== 'ringing') {
+    if (!this.#isHunting) {
       this.#settle()
       return
     }
+    if (branch.client.isCancelled) return // It was taken back: the call goes on without it.
     if (status === 422 && response !== null && this.#retryLonger(branch, response)) return
     if (status >= 300 && status < 400 && response !== null && this.#redirect(branch, response)) return
     this.#noteFailure({ status, response, code })
     if (status >= 600) this.#cancelBranches(branch, '') // §16.7 step 5.
-    if (this.#branches.some((other) => other.isOpen)) return
-    this.#stageFailed(branch, status)
+    if (!this.#hasLive) this.#stageFailed(branch, status)
   }
 
   #stageFailed(branch: Branch, status: number): void {
@@ -334,10 +338,11 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
 
   /** RFC 4028 §7.4: a 422 is answered by the same request with the interval that it asks for. */
   #retryLonger(branch: Branch, response: Response): boolean {
-    const minSe = minSeOf(response)
-    if (minSe <= this.#sessionExpiresS || minSe > 86_400) return false
-    this.#sessionExpiresS = minSe
-    const again = this.#branch(branch.target)
+    const minSeS = minSeOf(response)
+    if (minSeS <= branch.timer.minSeS || minSeS > MIN_SE_S_MAX || this.#longerTries >= LONGER_TRIES_MAX) return false
+    this.#longerTries += 1
+    const sessionExpiresS = Math.max(branch.timer.sessionExpiresS, minSeS)
+    const again = this.#branch(branch.target, { sessionExpiresS, minSeS })
     this.#branches.push(again)
     again.start(false)
     return true
@@ -367,9 +372,12 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   /** Gives the caller the failure of the whole call. */
   #fail(failure: Failure): void {
     const passes3xx = this.facts.redirects === 'pass' && failure.status < 400
-    const status = passes3xx ? failure.status : shownStatus(failure.status)
+    // A 503 of our own stands; one of another element speaks of that element (§16.7 step 6).
+    const stands = passes3xx || failure.cause !== undefined
+    const status = stands ? failure.status : shownStatus(failure.status)
     const response = failure.response
-    const cause = causeFromReason(response?.header(HeaderId.reason) ?? null) ?? causeFromStatus(failure.status)
+    const reason = response?.header(HeaderId.reason) ?? null
+    const cause = failure.cause ?? causeFromReason(reason) ?? causeFromStatus(failure.status)
     let lines = reasonLine(cause) + (response === null ? '' : responsePassOn(response))
     if (passes3xx && response !== null) lines += contactLines(response)
     this.#invite.respond(status, reasonPhrase(status), lines)
@@ -385,7 +393,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const reason = cancel.header(HeaderId.reason)
     if (this.state === 'connected') {
       // Answered, but the 2xx still waits for a PRACK of the caller (RFC 3262 §3).
-      this.#release('caller', 487, 'CALLER_CANCELLED', causeFromReason(reason) ?? 16, passableReason(reason))
+      this.#release('caller', 'CALLER_CANCELLED', causeFromReason(reason) ?? 16, passableReason(reason))
       return
     }
     this.#giveUp('caller', 487, 'CALLER_CANCELLED', causeFromReason(reason) ?? 16, passableReason(reason))
@@ -423,11 +431,11 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
         this.#onPrack(pair, session, transaction)
         return
       case 'INVITE':
-      case 'UPDATE':
         if (other.isBusy) session.refuse(transaction, 491, 'Request Pending', '')
-        else if (transaction.method === 'UPDATE' && !other.peerAllowsUpdate && other.dialog.state === 'early') {
-          session.refuse(transaction, 488, 'Not Acceptable Here', '')
-        } else this.#bridge(pair, session, other, side, transaction, '')
+        else this.#bridge(pair, session, other, side, transaction, '')
+        return
+      case 'UPDATE':
+        this.#onUpdate(pair, session, other, side, transaction)
         return
       case 'INFO':
       case 'MESSAGE':
@@ -442,6 +450,14 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       default:
         transaction.respond(405, undefined, `Allow: ${SESSION_METHODS}\r\n`)
     }
+  }
+
+  /** RFC 3311 §5.1: an unanswered offer stands in its way; a pending INVITE does when it has to become one itself. */
+  #onUpdate(pair: Pair, session: Session, other: Session, side: MediaSide, transaction: ServerTransaction): void {
+    const passes = other.peerAllowsUpdate
+    if (!passes && other.dialog.state === 'early') session.refuse(transaction, 488, undefined, '')
+    else if (passes ? other.offer !== 'none' : other.isBusy) session.refuse(transaction, 491, undefined, '')
+    else this.#bridge(pair, session, other, side, transaction, '')
   }
 
   #onPrack(pair: Pair, session: Session, transaction: ServerTransaction): void {
@@ -508,10 +524,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const party = pair !== null && session === pair.outbound ? 'callee' : 'caller'
     const cause = causeFromReason(reason) ?? 16
     if (this.state === 'connected' && pair !== null && pair === this.#pair) {
-      this.#release(party, 200, 'NORMAL', cause, passableReason(reason) + requestPassOn(bye))
+      this.#release(party, 'NORMAL', cause, passableReason(reason) + requestPassOn(bye))
       return
     }
-    if (this.state === 'inviting' || this.state === 'ringing') {
+    if (this.#isHunting) {
       // §15: a BYE in an early dialog ends the caller's whole attempt; a callee may not send one (§15).
       if (party === 'caller') this.#giveUp('caller', 487, 'CALLER_CANCELLED', cause, passableReason(reason))
       else if (pair !== null) this.#endPair(pair)
@@ -520,14 +536,14 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
 
   onSessionLost(session: Session, loss: SessionLoss): void {
     this.stack.faults.active = this
-    if (this.state === 'released') {
+    if (this.state === 'releasing' || this.state === 'released') {
       session.end()
       return
     }
     const code = LOSS_CODES[loss]
     if (this.state === 'connected') {
-      const status = loss === 'noAck' ? 408 : 200
-      this.#release('switch', status, code, loss === 'noAck' ? 102 : 41, reasonLine(loss === 'noAck' ? 102 : 41))
+      const cause = loss === 'noAck' ? 102 : 41
+      this.#release('switch', code, cause, reasonLine(cause))
       return
     }
     // RFC 3262 §3: an INVITE whose reliable response was never acknowledged is refused with 5xx.
@@ -540,38 +556,46 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   terminate(code: string): void {
     this.stack.faults.active = this
     if (this.state === 'released') return
-    if (this.state === 'connected') this.#release('switch', 200, code, 41, reasonLine(41))
+    if (this.state === 'connected') this.#release('switch', code, 41, reasonLine(41))
     else this.#giveUp('switch', 503, code, 41, '')
   }
 
   /** A broken invariant in this call: it alone ends (DESIGN §4). */
   onFault(_error: unknown): void {
     if (this.state === 'released') return
-    if (!this.#invite.isAnswered) this.#invite.respond(500)
+    const status = this.#invite.isAnswered ? 200 : 500
+    if (status === 500) this.#invite.respond(500)
     this.#cancelBranches(null, '')
+    this.#acknowledgeOwed()
     if (this.#pair !== null) {
       this.#pair.inbound.bye(reasonLine(41))
       this.#pair.outbound.bye(reasonLine(41))
     }
     for (const branch of this.#branches) for (const pair of branch.pairs.values()) this.#endPair(pair)
-    this.#finish('switch', 500, 'INTERNAL', 41)
+    this.#finish('switch', status, 'INTERNAL', 41)
+    this.#settle()
   }
 
   /** Ends an answered call: BYE to every side that has not hung up itself. */
-  #release(party: ReleaseParty, status: number, code: string, cause: number, headers: string): void {
+  #release(party: ReleaseParty, code: string, cause: number, headers: string): void {
     const pair = this.#pair
     assert(pair !== null, 'a connected call has two sides')
+    const isAnswered = this.#invite.isAnswered
+    const status = isAnswered ? 200 : party === 'caller' ? 487 : party === 'callee' ? 480 : 504
     // A record stands before anything of the release is on the wire to the other side.
     this.#finish(party, status, code, cause)
     // The 2xx that the caller never got because it owes a PRACK (RFC 3262 §3).
-    if (!this.#invite.isAnswered) this.#invite.respond(status >= 400 ? status : 480, undefined, reasonLine(cause))
-    // RFC 3261 §13.3.1.4, §15: also the side whose ACK is missing gets a BYE.
-    if (this.#ackAnswer !== null && this.#ackAnswer.to === pair.outbound && !pair.outbound.isEnded) {
-      pair.outbound.acknowledge(this.#ackAnswer.sequence, '', '')
-    }
-    this.#ackAnswer = null
+    if (!isAnswered) this.#invite.respond(status, undefined, party === 'caller' ? '' : reasonLine(cause))
+    this.#acknowledgeOwed()
     pair.inbound.bye(headers)
     pair.outbound.bye(headers)
+  }
+
+  /** §13.2.2.4: a 2xx whose ACK waited for an answer of the other side is acknowledged without one. */
+  #acknowledgeOwed(): void {
+    const waiting = this.#ackAnswer
+    this.#ackAnswer = null
+    waiting?.to.acknowledge(waiting.sequence, '', '')
   }
 
   /** Writes the record and lets go of everything that the call holds. Branches that are still open end by themselves. */
@@ -583,13 +607,15 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     clock.cancel(this.#durationTimer)
     clock.cancel(this.#recordTimer)
     this.#request = null
-    for (const bridge of this.#bridges) bridge.abort()
-    this.#bridges.clear()
+    // What others count on comes first: should anything of this call be broken further down, they are not concerned.
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null
-    this.mediaSession.release()
     this.#host.writeRecord(this.record.end(party, status, code, cause))
     this.#host.onCallEnded(this, this.record.summary(party, status, code))
+    const bridges = [...this.#bridges]
+    this.#bridges.clear()
+    for (const bridge of bridges) bridge.abort()
+    this.mediaSession.release()
     this.#settle()
   }
 
@@ -621,7 +647,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
         this.#onNoAnswer()
         return
       case 'duration':
-        this.#release('switch', 200, 'CALL_DURATION_MAX', 31, reasonLine(31))
+        this.#release('switch', 'CALL_DURATION_MAX', 31, reasonLine(31))
         return
       case 'intermediate':
         this.#host.writeRecord(this.record.intermediate())
@@ -631,11 +657,29 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   }
 
   #onNoAnswer(): void {
+    const silent = this.#branches.find((branch) => branch.isLive)
+    if (this.state === 'inviting' && silent !== undefined && this.#nextStage < this.#stages.length) {
+      // Nothing rang: the route swallows calls, and the next one is tried.
+      this.#cancelBranches(null, '')
+      this.#noteFailure({ status: 408, response: null, code: 'SIP_TIMEOUT' })
+      this.#stageFailed(silent, 408)
+      return
+    }
     // Whatever rang did not answer: Q.850 cause 19, and there is no other route after alerting.
     this.#giveUp('switch', 480, 'CALL_NO_ANSWER', 19, reasonLine(19, 'No answer'))
   }
 
   // ── Pieces ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Whether the call is on its way to an answer. */
+  get #isHunting(): boolean {
+    return this.state === 'inviting' || this.state === 'ringing'
+  }
+
+  /** Whether a branch may still answer. */
+  get #hasLive(): boolean {
+    return this.#branches.some((branch) => branch.isLive)
+  }
 
   /** Whether the caller left the offer to the callee (RFC 3261 §13.2.1). */
   get #isDelayed(): boolean {
@@ -643,12 +687,12 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   }
 
   /** The pair of the early dialog that `response` belongs to, made when it is new. */
-  #pairFor(branch: Branch, response: Response): Pair | null {
+  #pairFor(branch: Branch, response: Response): Pair {
     const tag = response.to.tag ?? ''
     const known = branch.pairs.get(tag)
     if (known !== undefined) return known
     const request = this.#request
-    if (request === null || branch.pairs.size >= EARLY_DIALOGS_MAX) return null
+    assert(request !== null, 'the INVITE is kept while the call hunts')
     const { sessionTimer } = this.facts
     this.#pairCount += 1
     const inboundTag = this.#pairCount === 1 ? this.#invite.toTag : this.stack.layer.mint()
@@ -659,7 +703,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const outgoing = branch.client.request
     const outboundDialog = Dialog.fromResponse(outgoing, tagOf(outgoing.from), response)
     outboundDialog.flow = pinnedFlow(branch.client.flow, response, branch.target.flow !== null)
-    const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, sessionTimer)
+    const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, branch.timer)
     outbound.notePeer(response)
     if (request.hasSdp) outbound.offer = 'local'
     const pair: Pair = { inbound, outbound, number: this.#pairCount, remoteRseq: 0, racks: [] }

@@ -11,6 +11,7 @@ import {
   InviteServerTransaction,
 } from '#sip/invite-server-transaction.ts'
 import type { Request, Response } from '#sip/message.ts'
+import { NonInviteServerTransaction } from '#sip/non-invite-server-transaction.ts'
 import type { ServerTransaction } from '#sip/server-transaction.ts'
 import type { Session } from '#sip/session.ts'
 import type { SipStack } from '#sip/stack.ts'
@@ -40,6 +41,11 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   readonly #wait = new Timer(this)
   #client: UserAgentClient | null = null
   #answered = false
+  #headers = ''
+  #timedOut = false
+  #asksLonger = false
+  /** The ACK of `from` will carry the answer that `to` waits for. */
+  #awaitsAnswer = false
 
   constructor(
     owner: BridgeOwner,
@@ -61,7 +67,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   start(headers: string): void {
     const request = this.#transaction.request
     const isOffer = request.hasSdp && (request.method === 'INVITE' || request.method === 'UPDATE')
-    const lines = headers + requestPassOn(request)
+    this.#headers = headers + requestPassOn(request)
     if (this.#transaction instanceof InviteServerTransaction) {
       this.#transaction.user = this
       this.#owner.stack.clock.arm(this.#wait, 'reinvite', REINVITE_WAIT_MS)
@@ -75,7 +81,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
       if (this.#answered || this.to.isEnded) return
       const contentType = request.header(HeaderId.contentType) ?? ''
       const type = request.hasSdp ? 'application/sdp' : contentType
-      this.#client = this.to.send(method, { headers: lines, contentType: type, body }, this)
+      this.#client = this.to.send(method, { headers: this.#headers, contentType: type, body }, this)
     }
     if (request.hasSdp) this.#pass(this.#side, isOffer ? 'offer' : 'answer', request.body, send)
     else send(request.body)
@@ -92,27 +98,40 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   }
 
   onResponse(client: UserAgentClient, response: Response): void {
+    this.#owner.stack.faults.active = this.#owner
     const status = response.status
     if (status < 200) return
     if (this.#answered) {
       this.#late(client, response)
       return
     }
+    this.to.concluded(client, response)
+    if (status === 422 && this.#askLonger(client)) return
     this.#answered = true
     this.#owner.stack.clock.cancel(this.#wait)
-    this.to.concluded(client, response)
     if (status < 300) this.#succeed(client, response)
     else this.#fail(status, response)
     this.#owner.onBridgeDone(this)
-    if (status === 481 || status === 408) this.#owner.onBridgeLost(this.to) // RFC 5057 §5.1.
+    // RFC 5057 §5.1. A 481 to PRACK may mean no more than that its response is not waited for (RFC 3262 §3).
+    if (status === 408 || (status === 481 && client.request.method !== 'PRACK')) this.#owner.onBridgeLost(this.to)
+  }
+
+  /** RFC 4028 §7.3: the session has taken the Min-SE of a 422; the request goes out again, once. */
+  #askLonger(client: UserAgentClient): boolean {
+    if (this.#asksLonger || this.to.isEnded) return false
+    this.#asksLonger = true
+    const { method, contentType, body } = client.request
+    this.#client = this.to.send(method, { headers: this.#headers, contentType, body }, this)
+    return true
   }
 
   onNoResponse(client: UserAgentClient, why: NoResponse): void {
+    this.#owner.stack.faults.active = this.#owner
     if (this.#answered) return
     this.#answered = true
     this.#owner.stack.clock.cancel(this.#wait)
     this.to.concluded(client, null)
-    this.from.refuse(this.#transaction, 408, why.reason, '')
+    this.#refuse(408, why.reason, '')
     this.#owner.onBridgeDone(this)
     this.#owner.onBridgeLost(this.to) // §12.2.1.2.
   }
@@ -128,6 +147,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
 
   onTimer(_name: string): void {
     this.#owner.stack.faults.active = this.#owner
+    this.#timedOut = true
     this.#client?.cancel('')
   }
 
@@ -139,6 +159,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
     if (isInvite && !(isDelayed && response.hasSdp)) this.to.acknowledge(client.request.sequence, '', '')
     if (transaction instanceof InviteServerTransaction) {
       if (isDelayed && response.hasSdp) {
+        this.#awaitsAnswer = true
         this.#owner.awaitAckAnswer(this.from, this.to, client.request.sequence)
       }
       this.#answerSide(response, isDelayed ? 'offer' : 'answer', (body) =>
@@ -167,18 +188,27 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
 
   #fail(status: number, response: Response): void {
     // We cannot satisfy a challenge of the other side for this one; to this side it is a refusal of the offer.
-    const shown = status === 401 || status === 407 ? 488 : status
+    const shown = status === 401 || status === 407 ? 488 : this.#timedOut && status === 487 ? 408 : status
     const retryAfter = response.header(HeaderId.retryAfter)
     const seconds = retryAfter === null ? null : /^\d+/.exec(retryAfter)
     const lines = responsePassOn(response) + (seconds === null ? '' : `Retry-After: ${seconds[0]}\r\n`)
-    this.from.refuse(this.#transaction, shown, undefined, lines)
+    this.#refuse(shown, undefined, lines)
+  }
+
+  #refuse(status: number, reason: string | undefined, lines: string): void {
+    const transaction = this.#transaction
+    // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for everybody.
+    if (status === 408 && transaction instanceof NonInviteServerTransaction) transaction.abandon()
+    else this.from.refuse(transaction, status, reason, lines)
   }
 
   /** A response after the request was answered: a 2xx again, or one that crossed our giving up. */
   #late(client: UserAgentClient, response: Response): void {
     if (client.request.method !== 'INVITE' || response.status >= 300) return
     // Also when the BYE is under way: every 2xx is acknowledged (RFC 3261 §13.2.2.4, RFC 5407 §3.2).
-    if (!this.to.acknowledgeAgain(response)) this.to.acknowledge(client.request.sequence, '', '')
+    if (this.to.acknowledgeAgain(response)) return
+    if (this.#awaitsAnswer && !this.to.isEnded) return // Its ACK carries the answer, which is not here yet.
+    this.to.acknowledge(client.request.sequence, '', '')
   }
 
   #pass(side: MediaSide, role: DescriptionRole, body: string, sink: (body: string) => void): void {
