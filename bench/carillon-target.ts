@@ -47,6 +47,8 @@ export function carillon(alone: boolean, nodeArguments: readonly string[] = []):
         file,
         '--data',
         data,
+        '--drain-seconds',
+        '0',
       ]
       const log = join(folder, 'log')
       return startPinned('Carillon', command, { log, cwd: folder, port, trunkPort })

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 const ROOT = join(import.meta.dirname, '..')
 const FUNCTIONS_SHOWN = 45
 const FILES_SHOWN = 25
+/** The first of ours that sees a message. */
+const FIRST_FILE = '/src/sip/message-intake.ts'
 
 interface CpuProfile {
   readonly nodes: readonly {
@@ -24,9 +26,12 @@ export function printProfile(folder: string): void {
   for (const file of globSync(join(folder, '*.cpuprofile'))) {
     const profile = JSON.parse(readFileSync(file, 'utf8')) as CpuProfile
     const frames = new Map(profile.nodes.map((node) => [node.id, node.callFrame]))
+    // The start is not what is asked for: time counts from the first message on.
+    let begun = false
     for (const [index, id] of profile.samples.entries()) {
       const frame = frames.get(id)
-      if (frame === undefined || frame.functionName === '(idle)') continue
+      begun ||= frame?.url.endsWith(FIRST_FILE) === true
+      if (!begun || frame === undefined || frame.functionName === '(idle)') continue
       const micros = profile.timeDeltas[index] ?? 0
       const place = frame.url.replace(`file://${ROOT}/`, '') || '(native)'
       const name = `${frame.functionName || '(anonymous)'} ${place}:${frame.lineNumber + 1}`

@@ -42,6 +42,8 @@ export class Sipp {
   readonly #child: ChildProcess
   readonly #folder: string
   readonly #ended: Promise<void>
+  /** When its run should be over; it is ended then. */
+  readonly #endMs: number
 
   /** `folder` is for its files; it is kept by the caller. */
   constructor(load: SippLoad, folder: string) {
@@ -51,10 +53,10 @@ export class Sipp {
     args.push('-i', load.from.host, '-p', String(load.from.port), '-buff_size', String(BUFFER_OCTETS))
     args.push('-trace_stat', '-stf', this.#stats, '-fd', '1', '-trace_err', '-error_file', join(this.#folder, 'errors'))
     if (load.to !== null) {
-      const planned = Math.ceil(load.calls / load.callsPerSecond)
       args.push('-r', String(load.callsPerSecond), '-m', String(load.calls), '-l', String(CALLS_MAX))
-      args.push('-timeout', `${planned + OVERTIME_S}s`)
     }
+    const planned = load.to === null ? 0 : Math.ceil(load.calls / load.callsPerSecond)
+    this.#endMs = (planned + OVERTIME_S) * 1000
     if (load.injectionFile !== null) args.push('-inf', load.injectionFile)
     if (load.pauseMs !== undefined) args.push('-d', String(load.pauseMs))
     this.#child = spawn('taskset', args, { cwd: this.#folder, stdio: 'ignore' })
@@ -68,9 +70,12 @@ export class Sipp {
     })
   }
 
-  /** Waits until it has made all its calls. */
+  /** Waits until it has made all its calls, or until the time for them is over. */
   async finish(): Promise<SippCounts> {
+    // SIPp's own time limit waits for its last call, which an overloaded target may keep for minutes.
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), this.#endMs)
     await this.#ended
+    clearTimeout(timer)
     return this.#read()
   }
 
