@@ -59,9 +59,12 @@ function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>): 
   const ends = last.legs.map(({ callId }) => legs.get(callId)?.endedMs ?? -1).filter((endedMs) => endedMs >= 0)
   // A BYE on a broken connection was never on the wire.
   if (ends.length === 0) return caller.cutOff ? [] : [`${name} has a STOP and no BYE was seen`]
-  const wireMs = Math.min(...ends) - caller.answeredMs
+  const endedMs = Math.min(...ends)
+  const wireMs = endedMs - caller.answeredMs
+  const accepted = last.legs.map(({ callId }) => legs.get(callId)?.acceptedMs ?? -1).filter((atMs) => atMs >= 0)
+  const longestMs = endedMs - Math.min(caller.answeredMs, ...accepted)
   const recordMs = last.durationMs ?? Number.NaN
-  return Math.abs(recordMs - wireMs) <= TOLERANCE_MS
+  return recordMs >= wireMs - TOLERANCE_MS && recordMs <= longestMs + TOLERANCE_MS
     ? []
     : [`${name} lasted ${wireMs} ms on the wire, ${recordMs} in its STOP`]
 }

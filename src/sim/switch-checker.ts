@@ -51,6 +51,8 @@ interface Answered {
 /** When a leg of the switch's was answered and ended, by Call-ID: what CDRs are compared with. */
 export interface LegTimes {
   answeredMs: number
+  /** When the 2xx of its far side came in: earlier than `answeredMs` of the caller's leg while a PRACK is awaited. */
+  acceptedMs: number
   endedMs: number
   /** The switch died while the leg was known. */
   crashed: boolean
@@ -188,6 +190,8 @@ export class SwitchChecker implements WireObserver {
     const isLate = invited.heardMs - invited.sentMs >= LIFETIME_MS
     const isForgotten = invited.cancelledMs >= 0 && nowMs - invited.cancelledMs >= LIFETIME_MS
     if (message.status < 200 || message.status >= 300 || isLate || isForgotten) return
+    const leg = this.#leg(message.callId)
+    if (leg.acceptedMs < 0) leg.acceptedMs = nowMs
     const key = `${message.callId} ${message.toTag} ${message.sequence}`
     if (!this.#toAcknowledge.has(key))
       this.#toAcknowledge.set(key, { connection: event.connection, atMs: this.#world.nowMs, text, done: false })
@@ -338,7 +342,7 @@ export class SwitchChecker implements WireObserver {
   #leg(callId: string): LegTimes {
     let leg = this.legs.get(callId)
     if (leg === undefined) {
-      leg = { answeredMs: -1, endedMs: -1, crashed: false, cutOff: false, refused: 0 }
+      leg = { answeredMs: -1, acceptedMs: -1, endedMs: -1, crashed: false, cutOff: false, refused: 0 }
       this.legs.set(callId, leg)
     }
     return leg
