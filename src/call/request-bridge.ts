@@ -131,7 +131,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
     this.#answered = true
     this.#owner.stack.clock.cancel(this.#wait)
     this.to.concluded(client, null)
-    this.#refuse(408, why.reason, '')
+    this.#refuse(why.status === 408 ? 408 : 500, why.reason, '')
     this.#owner.onBridgeDone(this)
     this.#owner.onBridgeLost(this.to) // §12.2.1.2.
   }

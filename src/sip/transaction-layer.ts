@@ -41,6 +41,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
   readonly #random: Random
   readonly #user: RequestUser
   readonly #shard: string
+  readonly #statelessKey: number
   readonly #servers = new Map<string, ServerTransaction>()
   readonly #merges = new Map<string, ServerTransaction>()
   readonly #clients = new Map<string, ClientTransaction>()
@@ -58,6 +59,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     this.#random = ports.random
     this.#user = user
     this.#shard = shard
+    this.#statelessKey = ports.random.uint32() | 1
     this.faults = faults
     this.transport = new SipTransport(ports, settings, this)
     const { counters } = ports
@@ -207,9 +209,22 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
 
   /** Answers a request without keeping state (§8.2.7). */
   respondStateless(request: Request, flow: Flow, status: number, reason: string, headers: string): void {
-    const text = new ResponseWriter(request, flow.remote).write(status, reason, this.mint(), headers, '')
+    const tag = this.#statelessTag(request)
+    const text = new ResponseWriter(request, flow.remote).write(status, reason, tag, headers, '')
     this.flowForResponse(request, flow).send(text)
     this.onResponseSent(request.method, status)
+  }
+
+  /** §8.2.7: copies of one request get the same tag, without anything being kept of it. */
+  #statelessTag(request: Request): string {
+    const text = `${request.topmostVia.branch} ${request.callId} ${request.cseq.number}`
+    let low = this.#statelessKey
+    let high = ~this.#statelessKey
+    for (let i = 0; i < text.length; i += 1) {
+      low = Math.imul(low ^ text.charCodeAt(i), 0x0100_0193)
+      high = Math.imul(high ^ low, 0x85eb_ca6b)
+    }
+    return this.#shard + (high >>> 0).toString(36) + (low >>> 0).toString(36)
   }
 
   flowForResponse(request: Request, flow: Flow): Flow {
