@@ -2,16 +2,14 @@
 
 import { API_OPTIONS, API_USAGE, askApi, printAnswer } from '#bin/api-client.ts'
 import { type Command, numberOption } from '#bin/command.ts'
-import { pickColumns, tableText } from '#bin/table.ts'
+import { pickColumns, tableText, withParties } from '#bin/table.ts'
 
 const ROWS_MAX = 1_000
 const COLUMNS = [
   'callId',
   'state',
   'caller',
-  'callee',
-  'callerNumber',
-  'calledNumber',
+  'called',
   'ingressTrunkGroup',
   'egressTrunkGroup',
   'invitedAt',
@@ -27,7 +25,7 @@ export const command: Command = {
   async run(args) {
     const limit = numberOption(args, 'limit', 100, 1, ROWS_MAX)
     const answer = await askApi<{ items: Record<string, unknown>[] }>(args, 'GET', `/calls?limit=${limit}`)
-    printAnswer(args, answer, ({ items }) => tableText(pickColumns(items, COLUMNS), 'no call is up'))
+    printAnswer(args, answer, ({ items }) => tableText(pickColumns(items.map(withParties), COLUMNS), 'no call is up'))
     return 0
   },
 }

@@ -2,15 +2,17 @@
 
 import { API_OPTIONS, API_USAGE, askApi, printAnswer } from '#bin/api-client.ts'
 import { type Command, numberOption } from '#bin/command.ts'
-import { pickColumns, tableText } from '#bin/table.ts'
+import { pickColumns, tableText, withParties } from '#bin/table.ts'
 
 const ROWS_MAX = 1_000
 const COLUMNS = [
   'sequence',
   'type',
   'callId',
-  'callerNumber',
-  'calledNumber',
+  'caller',
+  'called',
+  'ingressTrunkGroup',
+  'egressTrunkGroup',
   'invitedAt',
   'durationMs',
   'sipStatus',
@@ -30,7 +32,9 @@ export const command: Command = {
     const before = numberOption(args, 'before', Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER)
     const path = `/cdrs?limit=${limit}&before=${before}`
     const answer = await askApi<{ items: Record<string, unknown>[] }>(args, 'GET', path)
-    printAnswer(args, answer, ({ items }) => tableText(pickColumns(items, COLUMNS), 'no call was recorded yet'))
+    printAnswer(args, answer, ({ items }) =>
+      tableText(pickColumns(items.map(withParties), COLUMNS), 'no call was recorded yet'),
+    )
     return 0
   },
 }

@@ -3,9 +3,10 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Arguments, CommandProblem, textOption } from '#bin/command.ts'
-import { type Demonstration, demonstration } from '#bin/demonstration.ts'
+import { type Arguments, CommandProblem, dataOption, textOption } from '#bin/command.ts'
+import { type Demonstration, demonstration, demonstrationFile } from '#bin/demonstration.ts'
 import { localAddresses } from '#bin/machine.ts'
+import { printable } from '#bin/table.ts'
 import { readIfThere, writePrivate } from '#host/data-folder.ts'
 import { compileSnapshot, type Snapshot } from '#routing/snapshot.ts'
 import { type Config, loadConfig } from '#schema/config.ts'
@@ -41,9 +42,11 @@ export async function findConfig(args: Arguments, dataFolder: string): Promise<C
   return { file: made.file, demonstration: made }
 }
 
-/** --config or ./carillon.yaml, for commands that need a file of the user's. */
+/** --config, else ./carillon.yaml, else the demonstration in the data folder: as `start` finds it, and makes none. */
 export function configOption(args: Arguments): string {
-  const file = textOption(args, 'config', DEFAULT_CONFIG_FILE)
+  const made = demonstrationFile(dataOption(args))
+  const byDefault = [DEFAULT_CONFIG_FILE, made].find((path) => existsSync(path)) ?? DEFAULT_CONFIG_FILE
+  const file = textOption(args, 'config', byDefault)
   if (!existsSync(file)) throw new CommandProblem(`there is no ${file}; name the configuration with --config FILE`)
   return file
 }
@@ -56,7 +59,8 @@ export function loadFile(file: string): LoadResult {
 
 function loadText(text: string, file: string): LoadResult {
   const result = loadConfig(text, file)
-  if (!result.ok) return { ok: false, problems: result.problems.map(configProblemText) }
+  if (!result.ok)
+    return { ok: false, problems: result.problems.map((problem) => printable(configProblemText(problem))) }
   return { ok: true, loaded: compiled(file, result.config, versionOf(text)), problems: [] }
 }
 

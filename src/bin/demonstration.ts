@@ -9,7 +9,7 @@ import { mainAddress } from '#bin/machine.ts'
 import { readIfThere, writePrivate } from '#host/data-folder.ts'
 
 /** Below the data folder. It holds the passwords, so it is for our user alone. */
-export const DEMONSTRATION_FILE = 'demonstration.yaml'
+const DEMONSTRATION_FILE = 'demonstration.yaml'
 /** Letters and digits that nobody mistakes for one another when typing them into a telephone. */
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'
 /** 12 of 31 characters: 59 bits, too many to guess over a network that holds guessers back. */
@@ -43,9 +43,14 @@ function keptPassword(text: string, user: string): string | null {
   return new RegExp(`user: "${user}", password: "([a-z0-9]{8,64})"`).exec(text)?.[1] ?? null
 }
 
+/** Where the demonstration of a data folder stands. */
+export function demonstrationFile(folder: string): string {
+  return join(folder, DEMONSTRATION_FILE)
+}
+
 /** Writes DATA/demonstration.yaml for the machine's present address and free ports, with the passwords of the first time. */
 export async function demonstration(folder: string): Promise<Demonstration> {
-  const file = join(folder, DEMONSTRATION_FILE)
+  const file = demonstrationFile(folder)
   const earlier = readIfThere(file) ?? ''
   const domain = mainAddress()
   const subscriber = (user: string, number: string, name: string): DemonstrationSubscriber => ({

@@ -40,16 +40,19 @@ function ingressOf(
 
 export const command: Command = {
   summary: 'explain where a call would go: route explain --from A --to B',
-  usage: `explain --from A --to B [--trunk-group T] [--config FILE] [--json]
+  usage: `explain --from A --to B [--trunk-group T] [--config FILE] [--data DIR] [--json]
   --from A         a subscriber's user name or number; with --trunk-group any number
   --to B           a user name, a number, or a sip, sips or tel URI
   --trunk-group T  the call comes from this trunk group
-  --config FILE    configuration (default ./carillon.yaml)`,
+  --config FILE    configuration (default ./carillon.yaml, else the demonstration in the data folder)
+  --data DIR       data folder (default ./data)
+  --json           print the decision as JSON`,
   options: {
     from: { type: 'string' },
     to: { type: 'string' },
     'trunk-group': { type: 'string' },
     config: { type: 'string' },
+    data: { type: 'string' },
     json: { type: 'boolean' },
   },
   words: [0, 1],

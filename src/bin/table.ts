@@ -20,12 +20,17 @@ export function tableText(rows: readonly Readonly<Record<string, unknown>>[], em
     .join('')
 }
 
+/** Text that came from elsewhere, safe to print on one line of a terminal. */
+export function printable(text: string): string {
+  return text.replace(CONTROL, '?')
+}
+
 /** Instants (columns named …At) are milliseconds since 1970 in the API, and a date for a person. */
 function cellText(column: string, value: unknown): string {
   if (value === null || value === undefined || value === '') return '-'
   if (column.endsWith('At') && typeof value === 'number') return new Date(value).toISOString()
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return text.replace(CONTROL, '?')
+  return printable(text)
 }
 
 /** The named columns of each row, in that order, dropping those that no row has. */
@@ -35,4 +40,13 @@ export function pickColumns(
 ): Record<string, unknown>[] {
   const present = columns.filter((column) => rows.some((row) => row[column] !== undefined && row[column] !== null))
   return rows.map((row) => Object.fromEntries(present.map((column) => [column, row[column]])))
+}
+
+/** A call or record with one column a party: the number, or the URI where there is none. */
+export function withParties(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return {
+    ...row,
+    caller: row['callerNumber'] ?? row['caller'],
+    called: row['calledNumber'] ?? row['callee'],
+  }
 }

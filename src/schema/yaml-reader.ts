@@ -25,6 +25,13 @@ const ALIASED_VALUES_MAX = 100_000
 const PROBLEMS_MAX = 1000
 /** What is shown of a wrong value. */
 const SHOWN_LENGTH_MAX = 60
+/** What to look for, where the library's own words help only those who know the grammar of YAML. */
+const SYNTAX_HINTS: Readonly<Record<string, string>> = {
+  BAD_INDENT:
+    '; look for a { or [ that is not closed before this place, or a line that is not indented as its neighbours',
+  MISSING_CHAR: '; look for a quote or bracket that is not closed before this place',
+  TAB_AS_INDENT: '; use spaces',
+}
 
 /** The part of JSON Schema that our TypeBox declarations use. */
 export interface SchemaNode {
@@ -104,7 +111,11 @@ export class YamlReader {
       return null
     }
     for (const problem of [...document.errors, ...document.warnings]) {
-      this.#addAt(problem.pos[0], 'CONFIG_SYNTAX', `not valid YAML: ${problem.message}`)
+      this.#addAt(
+        problem.pos[0],
+        'CONFIG_SYNTAX',
+        `not valid YAML: ${problem.message}${SYNTAX_HINTS[problem.code] ?? ''}`,
+      )
     }
     return this.problems.length === 0 ? document : null
   }

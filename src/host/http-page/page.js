@@ -2,6 +2,7 @@
 
 const REFRESH_MS = 2_000
 const ROWS = 25
+const REQUEST_TERMINATED = 487
 
 const $ = (id) => document.getElementById(id)
 
@@ -76,6 +77,8 @@ function expiryText(row) {
 function resultClass(row) {
   const status = Number(first(row, 'sipStatus'))
   if (!Number.isFinite(status) || status === 0) return ''
+  // A caller who hangs up before the answer is nobody's fault.
+  if (status === REQUEST_TERMINATED) return 'neutral'
   return status < 300 ? 'good' : 'bad'
 }
 
@@ -121,7 +124,7 @@ async function rowsOf(path) {
 
 function showStatus(status) {
   const word = status.draining ? 'draining' : status.up ? 'up' : 'down'
-  $('state').textContent = word === 'down' ? status.reason : word
+  $('state').textContent = word === 'up' ? word : status.reason
   $('state').className = `state ${word}`
   $('calls-count').textContent = String(status.calls)
   $('registrations-count').textContent = String(status.registrations)
