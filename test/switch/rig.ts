@@ -52,6 +52,11 @@ export interface Sent {
   readonly text: string
 }
 
+export interface RigOptions {
+  readonly seed?: number
+  readonly onDrained?: (one: Switch) => void
+}
+
 export class SwitchRig {
   readonly world: World
   readonly node: SimNode<Switch>
@@ -62,7 +67,7 @@ export class SwitchRig {
   readonly random: Generator
   minted = 0
 
-  constructor(config = configText(), options: { seed?: number; onDrained?: (one: Switch) => void } = {}) {
+  constructor(config = configText(), options: RigOptions = {}) {
     const seed = options.seed ?? 1
     this.world = new World({ seed, links: { latencyMs: 1 } })
     this.world.fatalCodes.add('INTERNAL')
