@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CallRig, type Far } from '#call/_rig.test.ts'
+import { unreachable } from '#core/assert.ts'
 import { nameOf, parseRequest, parseResponse, SDP, SDP_2 } from '#sip/_rig.test.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import type { Request } from '#sip/message.ts'
@@ -48,22 +49,28 @@ const replyStep = fc.record({
 })
 const timeStep = fc.record({
   who: fc.constant('time' as const),
-  ms: fc.constantFrom(0, 400, 600, 5_000, 33_000, 61_000, 1_000_000),
+  ms: fc.constantFrom(0, 100, 400, 600, 600, 600, 5_000, 33_000, 61_000, 300_000),
 })
 const step = fc.oneof(callerStep, calleeStep, calleeStep, replyStep, timeStep)
 const world = fc.record({
   stages: fc.constantFrom<readonly (readonly number[])[]>([[0]], [[0, 1, 2]], [[0], [1], [2]], [[0, 1], [2]]),
   trunks: fc.boolean(),
+  up: fc.boolean(),
   redirects: fc.constantFrom<'follow' | 'pass' | 'refuse'>('follow', 'refuse'),
   delayed: fc.boolean(),
   headers: fc.constantFrom('', 'Supported: 100rel, timer\r\nAllow: INVITE, UPDATE\r\n', 'Require: 100rel\r\n'),
   seed: fc.nat({ max: 1_000 }),
-  steps: fc.array(step, { maxLength: 45 }),
+  steps: fc.array(step, { maxLength: 45, size: 'max' }),
 })
+
+/** A BYE of ours, or our 200 to one of the far side. */
+function isBye(text: string): boolean {
+  return text.startsWith('BYE ') || (text.startsWith('SIP/2.0 200 ') && / BYE\r\n/.test(text))
+}
 
 test('whatever both sides do in whatever order, a call ends with one final response and one record, and leaves and leaks nothing', () => {
   fc.assert(
-    fc.property(world, ({ stages, trunks, redirects, delayed, headers, seed, steps }) => {
+    fc.property(world, ({ stages, trunks, up, redirects, delayed, headers, seed, steps }) => {
       const rig: CallRig = new CallRig({
         stages,
         trunks,
@@ -104,6 +111,16 @@ test('whatever both sides do in whatever order, a call ends with one final respo
       }
       rig.invite(delayed ? { headers } : { sdp: SDP, headers })
       look()
+      if (up) {
+        const far = rig.callee(0)
+        far.reply(invites.get(far) ?? unreachable('the first callee is invited'), 200, {
+          toTag: 'fork-a',
+          sdp: SDP_2,
+          headers: 'Allow: INVITE, UPDATE\r\nSession-Expires: 600;refresher=uac\r\n',
+        })
+        look()
+        rig.caller.ask('ACK', { sequence: 1, sdp: delayed ? SDP : '' })
+      }
       for (const event of steps) {
         if (event.who === 'time') rig.clock.pass(event.ms)
         else if (event.who === 'caller') {
@@ -150,6 +167,13 @@ test('whatever both sides do in whatever order, a call ends with one final respo
       }
       rig.call?.terminate('NODE_STOPPED')
       rig.assertOver()
+      if (rig.last.type !== 'STOP') return
+      // What was answered is acknowledged and hung up on each side, by it or by us.
+      const callId = rig.last.legs.find(({ side }) => side === 'callee')?.callId
+      const texts = rig.callees.flatMap(({ all }) => all.filter((text) => text.includes(`Call-ID: ${callId}\r\n`)))
+      assert.ok(texts.some((text) => text.startsWith('ACK ')))
+      assert.ok(texts.some(isBye), 'callee')
+      if (rig.last.sipStatus === 200) assert.ok(rig.caller.all.some(isBye), 'caller')
     }),
     { numRuns: 400 },
   )

@@ -228,7 +228,7 @@ for (const kind of ['invite', 'other'] as const) {
     fc.assert(
       fc.property(
         fc.constantFrom<TransportName>('udp', 'tcp'),
-        fc.array(fc.constantFrom(...STEPS), { maxLength: 30 }),
+        fc.array(fc.constantFrom(...STEPS), { maxLength: 30, size: 'max' }),
         (transport, steps) => {
           const rig = new Rig(transport)
           const transaction = rig[kind]()
