@@ -6,6 +6,8 @@ import type { Ports } from '#core/ports.ts'
 
 /** From the end of one round of look-ups to the next, in milliseconds. */
 const REFRESH_MS = 60_000
+/** The same after a round in which a look-up failed: until a name is known its peer cannot call. */
+const RETRY_MS = 5_000
 /** Addresses taken of one answer. */
 export const ADDRESSES_PER_NAME_MAX = 64
 /** Look-ups at a time: a carrier may have thousands of peers, its name servers only so much patience. */
@@ -24,6 +26,7 @@ export class PeerAddresses implements DnsSink, TimerOwner {
   /** Question of this round that comes next: name by name, both types of each. */
   #next = 0
   #open = 0
+  #failed = false
 
   constructor(ports: Ports) {
     this.#ports = ports
@@ -55,7 +58,8 @@ export class PeerAddresses implements DnsSink, TimerOwner {
 
   onResolved(name: string, type: DnsType, records: readonly DnsRecord[], failure: string | null): void {
     this.#open -= 1
-    if (failure === null && this.#watched.has(name)) this.#take(name, type, records)
+    if (failure !== null) this.#failed = true
+    else if (this.#watched.has(name)) this.#take(name, type, records)
     this.#ask()
   }
 
@@ -66,6 +70,7 @@ export class PeerAddresses implements DnsSink, TimerOwner {
   #beginRound(): void {
     this.#ports.clock.cancel(this.#timer)
     this.#next = 0
+    this.#failed = false
     this.#ask()
   }
 
@@ -77,7 +82,8 @@ export class PeerAddresses implements DnsSink, TimerOwner {
       this.#open += 1
       this.#ports.net.resolve(name, type, this)
     }
-    if (this.#open === 0 && this.#names.length > 0) this.#ports.clock.arm(this.#timer, 'refresh', REFRESH_MS)
+    if (this.#open > 0 || this.#names.length === 0) return
+    this.#ports.clock.arm(this.#timer, 'refresh', this.#failed ? RETRY_MS : REFRESH_MS)
   }
 
   #take(name: string, type: DnsType, records: readonly DnsRecord[]): void {
