@@ -52,7 +52,9 @@ export class CallPlanner {
     if (decision.outcome === 'trunk') {
       const { calledNumber } = decision
       return {
-        stages: decision.targets.map((target) => [this.#trunkTarget(target.peer, target.calledNumber)]),
+        stages: decision.targets.map((target) => [
+          this.#trunkTarget(target.peer, target.calledNumber, uri.scheme === 'sips'),
+        ]),
         noAnswerMs: settings.call.noAnswerS * 1_000,
         calledNumber,
         callee: calledNumber,
@@ -82,13 +84,14 @@ export class CallPlanner {
     }
   }
 
-  #trunkTarget(peer: Peer, calledNumber: string): CalleeTarget {
+  /** `secure`: the call may leave over TLS only (RFC 3261 §26.2.2), whatever the peer has else. */
+  #trunkTarget(peer: Peer, calledNumber: string, secure: boolean): CalleeTarget {
     const user = escapeUser(latin1FromUtf8(calledNumber))
     const port = peer.port === null ? '' : `:${peer.port}`
     const transport = peer.transport === null ? '' : `;transport=${peer.transport}`
     const isPhone = /^\+?[0-9]+$/.test(calledNumber) ? ';user=phone' : ''
     const host = hostText(peer.host)
-    const nextHop = `sip:${host}${port}${transport}`
+    const nextHop = secure ? `sips:${host}${port}` : `sip:${host}${port}${transport}`
     return {
       uriText: `sip:${user}@${host}${port}${isPhone}`,
       to: `<sip:${user}@${host}${port}${isPhone}>`,

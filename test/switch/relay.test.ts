@@ -519,6 +519,28 @@ test('a contact at another host than the registration came from is called there 
   assert.equal(desk.requests('INVITE').length, 1)
 })
 
+test('a sips call does not leave without TLS: not to a trunk peer, not to a telephone (RFC 3261 §26.2.2)', () => {
+  const rig = new SwitchRig()
+  const alice = rig.phone(1)
+  rig.phone(2)
+  rig.agent('198.51.100.10')
+  const from = rig.sent.length
+  for (const [uri, status] of [
+    ['sips:+442012345678@example.net', 500],
+    ['sips:1002@example.net', 480],
+  ] as const) {
+    const invite = alice.exchange(alice.invite(uri, { contact: '<sips:me@192.0.2.1>' }))
+    rig.run(60_000)
+    assert.equal(alice.final(invite).status, status)
+    alice.ackFailure(invite, alice.final(invite))
+  }
+  assert.deepEqual(
+    rig.sent.slice(from).filter(({ text }) => text.startsWith('INVITE')),
+    [],
+  )
+  rig.settle()
+})
+
 // ── Amplification ─────────────────────────────────────────────────────────────────────────────────────────────
 
 test('a forged source draws one datagram for one, with at most four octets for each', () => {
