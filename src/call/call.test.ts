@@ -510,6 +510,24 @@ test('a redirection takes back what rings, and the late answer of what was taken
   rig.assertOver()
 })
 
+test('what was taken back has no say any more: neither its redirection nor its refusal counts', () => {
+  const rig: CallRig = new CallRig({ stages: [[0, 1]], planRedirect: () => rig.plan([[2]]) })
+  rig.invite()
+  const first = rig.callee(0).request()
+  const second = rig.callee(1).request()
+  rig.callee(1).reply(second, 180)
+  rig.callee(0).reply(first, 302, MOVED)
+  const third = rig.callee(2).request()
+  rig.callee(1).reply(second, 183, { sdp: SDP })
+  assert.equal(statuses(rig.caller.texts()), '100 180', 'its progress is not shown')
+  rig.callee(1).reply(second, 302, MOVED)
+  assert.deepEqual(rig.callee(2).names(), [])
+  rig.callee(2).reply(third, 404)
+  assert.deepEqual(rig.finals(), [404])
+  rig.ackRefusal()
+  rig.assertOver()
+})
+
 test('policy passes a 3xx with its Contact, or refuses it', () => {
   const pass = new CallRig({ facts: { redirects: 'pass' } })
   pass.invite()

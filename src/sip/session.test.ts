@@ -661,6 +661,19 @@ test('a refresh by re-INVITE that only gets provisional responses is taken back 
   rig.assertIdle()
 })
 
+test('a BYE takes back a refresh that is still pending (§9.1)', () => {
+  const rig = new Rig('uac', SHORT, { headers: 'Session-Expires: 600;refresher=uac\r\n' })
+  rig.clock.pass(300_000)
+  const refresh = rig.onlyRequest()
+  rig.receive(responseText(refresh, 100))
+  rig.session.bye('')
+  assert.deepEqual(rig.names(), ['CANCEL', 'BYE'])
+  rig.receive(responseText(refresh, 200, { sdp: SDP }))
+  assert.deepEqual(rig.names(), ['ACK'], 'a 2xx that crosses it is acknowledged')
+  rig.clock.pass(70_000)
+  rig.assertIdle()
+})
+
 test('while a refresh by re-INVITE is pending an offer of the peer is refused with 491 (§14.2, RFC 3311 §5.2)', () => {
   const rig = new Rig('uac', SHORT, { headers: 'Session-Expires: 600;refresher=uac\r\n' })
   rig.clock.pass(300_000)
