@@ -173,6 +173,13 @@ export interface RequestParts {
   readonly type?: string
 }
 
+export interface ResponseParts {
+  readonly tag?: string
+  readonly headers?: readonly (readonly [string, string])[]
+  readonly body?: string
+  readonly contact?: string
+}
+
 /** What one end knows of a dialog. */
 export interface RawDialog {
   readonly callId: string
@@ -347,11 +354,12 @@ export class RawAgent {
   }
 
   /** Answers a request. */
-  respond(
-    request: SipText,
-    status: number,
-    parts: { tag?: string; headers?: readonly (readonly [string, string])[]; body?: string; contact?: string } = {},
-  ): SipText {
+  respond(request: SipText, status: number, parts: ResponseParts = {}): SipText {
+    return this.send(this.response(request, status, parts))
+  }
+
+  /** A response, not sent yet. */
+  response(request: SipText, status: number, parts: ResponseParts = {}): SipText {
     const response = new SipText()
     response.status = status
     response.reason = 'Whatever'
@@ -366,7 +374,7 @@ export class RawAgent {
     const body = parts.body ?? (request.method === 'INVITE' && status >= 200 && status < 300 ? SDP : '')
     if (body !== '') response.add('content-type', 'application/sdp')
     response.body = body
-    return this.send(response)
+    return response
   }
 
   /** ACK of a response of 300 or more (RFC 3261 §17.1.1.3). */
