@@ -421,7 +421,7 @@ class Scenario {
   // ── at the end ─────────────────────────────────────────────────────────────────────────────────────────
 
   #check(): void {
-    this.#checker.finish()
+    this.#checker.finish(this.#isHealthy)
     const fail = (message: string): void => this.#world.violation(message)
     this.#checkInvites(fail)
     this.#checkEnds(fail)

@@ -61,6 +61,9 @@ export interface LegTimes {
   refused: number
 }
 
+/** Requests within a dialog that the other side of the call answers. */
+const RELAYED: ReadonlySet<string> = new Set(['UPDATE', 'PRACK', 'INFO', 'MESSAGE'])
+
 export class SwitchChecker implements WireObserver {
   readonly legs = new Map<string, LegTimes>()
   messages = 0
@@ -143,13 +146,15 @@ export class SwitchChecker implements WireObserver {
     }
   }
 
-  /** At idle: whatever is still owed. */
-  finish(): void {
+  /** At idle: whatever is still owed. `healthy`: nothing in this world cuts anybody off. */
+  finish(healthy: boolean): void {
     const nowMs = this.#world.nowMs
     for (const asked of this.#asked.values()) {
       if (asked.method === 'INVITE' && this.#closedConnections.has(asked.connection))
         this.#leg(asked.callId).cutOff = true
       if (asked.finals.size > 0 || asked.method === 'ACK' || this.#closedConnections.has(asked.connection)) continue
+      // RFC 4320 §4.2: when the far side stays silent, a 408 to anything but INVITE must not be sent.
+      if (!healthy && RELAYED.has(asked.method)) continue
       this.#fault(
         `owes a final response to the ${asked.method} of ${asked.atMs.toFixed(0)} ms from ${asked.source}`,
         asked.text,

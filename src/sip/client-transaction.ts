@@ -59,6 +59,8 @@ export abstract class ClientTransaction implements FlowWatcher {
   }
 
   abstract receive(response: Response): void
+  /** Whether no final response has come yet. */
+  abstract get isWaiting(): boolean
   protected abstract armInitial(): void
   abstract onFlowClosed(flow: Flow, reason: string): void
 

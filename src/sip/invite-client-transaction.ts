@@ -41,6 +41,10 @@ export class InviteClientTransaction extends ClientTransaction implements TimerO
     clock.arm(this.#lifetime, 'B', TRANSACTION_TIMEOUT)
   }
 
+  get isWaiting(): boolean {
+    return this.state === 'calling' || this.state === 'proceeding'
+  }
+
   receive(response: Response): void {
     const status = response.status
     switch (this.state) {

@@ -27,6 +27,10 @@ export class NonInviteClientTransaction extends ClientTransaction implements Tim
     clock.arm(this.#lifetime, 'F', TRANSACTION_TIMEOUT)
   }
 
+  get isWaiting(): boolean {
+    return this.state === 'trying' || this.state === 'proceeding'
+  }
+
   receive(response: Response): void {
     switch (this.state) {
       case 'trying':

@@ -74,6 +74,9 @@ export abstract class ServerTransaction {
     this.respond(status, reason, headers)
   }
 
+  /** Whether a final response was sent. */
+  abstract get isAnswered(): boolean
+
   /** A retransmission of the request (or, for INVITE, the ACK) arrived. */
   abstract receive(request: Request): void
 

@@ -19,8 +19,8 @@ import { ResponseWriter, reasonPhrase } from '#sip/response-writer.ts'
 import type { ServerTransaction, ServerTransactionLayer } from '#sip/server-transaction.ts'
 import { SipTransport, type TransportSettings, type TransportUser } from '#sip/transport.ts'
 
-/** Server transactions at a time; a new request beyond it is answered 503 without state. */
-export const SERVER_TRANSACTIONS_MAX = 1_000_000
+/** See {@link TransactionLayer.transactionsMax}. */
+export const TRANSACTIONS_MAX_DEFAULT = 200_000
 
 /** The core above (§5: what is called transaction user there, for requests that are new to us). */
 export interface RequestUser {
@@ -38,9 +38,13 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
   readonly clock: Clock
   readonly transport: SipTransport
   readonly faults: FaultScope
+  /** Transactions at a time, either side's; a new request beyond it is answered 503 without state. May change at any moment. */
+  transactionsMax = TRANSACTIONS_MAX_DEFAULT
   readonly #random: Random
   readonly #user: RequestUser
   readonly #shard: string
+  /** The new request being served; null between events. */
+  #serving: ServerTransaction | null = null
   readonly #statelessKey: number
   readonly #servers = new Map<string, ServerTransaction>()
   readonly #merges = new Map<string, ServerTransaction>()
@@ -84,6 +88,13 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     return this.#shard + randomToken(this.#random)
   }
 
+  /** Requests of ours that still wait for their final response. */
+  get waiting(): number {
+    let count = 0
+    for (const transaction of this.#clients.values()) if (transaction.isWaiting) count += 1
+    return count
+  }
+
   /** Transactions held, for audits. */
   audit(): { readonly serverTransactions: number; readonly clientTransactions: number } {
     return { serverTransactions: this.#servers.size, clientTransactions: this.#clients.size }
@@ -116,9 +127,17 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     try {
       this.#receiveRequest(request, flow)
     } catch (error) {
-      if (!this.faults.report(error)) this.#user.onFault(error)
+      this.#onRequestFault(error)
     }
     this.faults.active = null
+    this.#serving = null
+  }
+
+  /** A broken invariant ends the call that it is in, or else the request alone: a peer must not be able to stop the process. */
+  #onRequestFault(error: unknown): void {
+    if (this.faults.report(error)) return
+    this.#user.onFault(error)
+    if (this.#serving !== null && !this.#serving.isAnswered) this.#serving.respond(500)
   }
 
   onResponse(response: Response, _flow: Flow): void {
@@ -162,7 +181,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
       existing.receive(request)
       return
     }
-    if (this.#servers.size >= SERVER_TRANSACTIONS_MAX) {
+    if (this.#servers.size + this.#clients.size >= this.transactionsMax) {
       this.#overflow.add()
       this.respondStateless(request, flow, 503, 'Service Unavailable', 'Retry-After: 5\r\n')
       return
@@ -186,6 +205,7 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
       return
     }
     if (mergeKey !== '') this.#merges.set(mergeKey, transaction)
+    this.#serving = transaction
     this.#user.onRequest(transaction)
   }
 

@@ -138,7 +138,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly #planner: CallPlanner
   readonly #peerAddresses: PeerAddresses
   readonly #trunks: TrunkLoad
-  readonly #calls = new Set<Call>()
+  /** With where each came from, for what is routed later. */
+  readonly #calls = new Map<Call, Ingress>()
   readonly #relays = new Set<MessageRelay>()
   readonly #callsStarted: Counter
   readonly #callsAnswered: Counter
@@ -180,6 +181,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     const transports = new Set(transportSettings.listen.map((listen) => listen.transport))
     const locator = new Locator(ports, { transports: [...transports], families: [...families] })
     const lateAnswers = new LateAnswers(layer, locator)
+    layer.transactionsMax = settings.limits.transactionsMax
     this.stack = { clock: ports.clock, random: ports.random, faults, layer, locator, lateAnswers }
     this.#journal = new CdrJournal(ports, {
       nodeId: options.nodeId,
@@ -231,6 +233,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#registrar.replaceSettings(this.#registrarSettings())
     this.#keepAlive.replaceSettings(this.#keepAliveSettings())
     this.#trunks.keepOnly(snapshot.trunkGroups)
+    this.stack.layer.transactionsMax = snapshot.settings.limits.transactionsMax
     this.#watchPeers()
   }
 
@@ -251,7 +254,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
     this.stack.clock.cancel(this.#drainLook)
-    for (const call of [...this.#calls]) call.terminate('NODE_STOPPED')
+    for (const call of [...this.#calls.keys()]) call.terminate('NODE_STOPPED')
     this.#keepAlive.stop()
     this.#peerAddresses.stop()
     this.stack.locator.stop()
@@ -285,7 +288,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   /** The calls that are up or being set up, oldest first. */
   calls(limit = 1_000): CallRow[] {
     const rows: CallRow[] = []
-    for (const call of this.#calls) {
+    for (const call of this.#calls.keys()) {
       if (rows.length >= limit) break
       rows.push({ ...call.record.row, state: call.state })
     }
@@ -359,7 +362,6 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   onFault(error: unknown): void {
     this.#noteFault(error)
-    throw error
   }
 
   /** A timer's owner threw: ends the call that it belongs to. False when it belongs to none. */
@@ -369,8 +371,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   onTimer(_name: string): void {
     this.#drainLooks += 1
-    const { clientTransactions } = this.stack.layer.audit()
-    if (clientTransactions > 0 && this.#drainLooks < DRAIN_LOOKS_MAX) {
+    if (this.stack.layer.waiting > 0 && this.#drainLooks < DRAIN_LOOKS_MAX) {
       this.stack.clock.arm(this.#drainLook, 'drained', DRAIN_LOOK_MS)
       return
     }
@@ -426,9 +427,9 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     }
     this.#startedInSecond += 1
     const call = new Call(this, facts, transaction)
-    this.#calls.add(call)
-    this.#callsStarted.add()
     const ingress = ingressOf(sender)
+    this.#calls.set(call, ingress)
+    this.#callsStarted.add()
     const plan = this.#planner.plan(request.uri, ingress, sender.caller.number, snapshot)
     if ('stages' in plan) call.start(plan)
     else call.refuse(plan)
@@ -522,17 +523,14 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   }
 
   /** §8.1.3.4: the first contact of a 3xx that is one of our own users or numbers. */
-  planRedirect(call: { readonly facts: CallFacts }, contacts: readonly NameAddr[]): CallPlan | null {
-    const { ingressTrunkGroup, caller } = call.facts
-    const ingress: Ingress =
-      ingressTrunkGroup === null
-        ? { kind: 'subscriber', user: caller.user }
-        : { kind: 'trunkGroup', name: ingressTrunkGroup }
+  planRedirect(call: unknown, contacts: readonly NameAddr[]): CallPlan | null {
+    const ingress = call instanceof Call ? this.#calls.get(call) : undefined
+    if (!(call instanceof Call) || ingress === undefined) return null
     const ordered = contacts.toSorted((a, b) => qOf(b) - qOf(a))
     for (const contact of ordered) {
       const { uri } = contact
       if (!uri.isSip && uri.scheme !== 'tel') continue
-      const plan = this.#planner.plan(uri, ingress, caller.number, this.#snapshot)
+      const plan = this.#planner.plan(uri, ingress, call.facts.caller.number, this.#snapshot)
       if ('stages' in plan) return plan
     }
     return null
