@@ -197,12 +197,6 @@ export const LimitsSection = section(
       1,
       1_000_000,
     ),
-    messageOctetsMax: count(
-      'Octets of one SIP message; a longer request is answered with 513.',
-      65_535,
-      2048,
-      1_048_576,
-    ),
   },
   {
     description: 'Limits of one switch process. Reaching one has the answer named here and raises an alarm.',

@@ -388,3 +388,16 @@ test('when too many records wait for a failing storage new calls are refused, ol
   hangUp(rig, alice, bob, connect(rig, alice, bob))
   rig.settle()
 })
+
+test('limits.transactionsMax: requests beyond are answered with 503 and leave nothing behind', () => {
+  const rig = new SwitchRig(configText({ limits: 'limits: {transactionsMax: 100}' }))
+  const stranger = rig.agent('198.51.100.99')
+  const requests = Array.from({ length: 130 }, () => stranger.send(stranger.request('OPTIONS', 'sip:example.net')))
+  rig.run()
+  const statuses = requests.map((request) => stranger.final(request).status)
+  assert.equal(statuses.filter((status) => status === 200).length, 100)
+  assert.equal(statuses.filter((status) => status === 503).length, 30)
+  assert.equal(rig.switch.audit().serverTransactions, 100)
+  rig.settle()
+  assert.equal(stranger.ask(stranger.request('OPTIONS', 'sip:example.net')).status, 200)
+})
