@@ -240,7 +240,10 @@ test('whatever comes in whatever order, a non-INVITE server transaction ends and
   fc.assert(
     fc.property(
       fc.constantFrom<TransportName>('udp', 'tcp'),
-      fc.array(fc.constantFrom<Step>('invite', 'time', 'long', 100, 200, 486, 'abandon'), { maxLength: 30, size: 'max' }),
+      fc.array(fc.constantFrom<Step>('invite', 'time', 'long', 100, 200, 486, 'abandon'), {
+        maxLength: 30,
+        size: 'max',
+      }),
       (transport, steps) => {
         const rig = new Rig(transport)
         const transaction = rig.other()
