@@ -38,7 +38,7 @@ export function checkCdrs(
     const callerLeg = callerLegOf(own)
     if (callerLeg !== undefined) seen.set(callerLeg, own)
     // A caller that asks again under the same Call-ID (challenged anew) has several calls on one leg: times would mix.
-    if ((attemptsOn.get(callerLeg ?? '') ?? 0) <= 1) problems.push(...compare(own, legs))
+    if ((attemptsOn.get(callerLeg ?? '') ?? 0) <= 1) problems.push(...compare(own, legs, powerLost))
   }
   if (powerLost) return problems
   for (const [callId, leg] of legs) {
@@ -56,14 +56,17 @@ function callerLegOf(records: readonly Cdr[]): string | undefined {
   return records[0]?.legs.find(({ side }) => side === 'caller')?.callId
 }
 
-function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>): string[] {
+function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>, powerLost: boolean): string[] {
   const last = records.at(-1)
   const callerLeg = last?.legs.find(({ side }) => side === 'caller')?.callId
   const caller = callerLeg === undefined ? undefined : legs.get(callerLeg)
   if (last === undefined || caller === undefined || last.type === 'START') return []
   const name = `call ${last.callId}`
   const crashed = last.legs.some(({ callId }) => legs.get(callId)?.crashed)
-  if (last.type === 'ATTEMPT') return caller.answeredMs >= 0 ? [`${name} was answered and has an ATTEMPT`] : []
+  // After a loss of power the record of the call before, on the same leg, may be missing.
+  if (last.type === 'ATTEMPT') {
+    return caller.answeredMs >= 0 && !powerLost ? [`${name} was answered and has an ATTEMPT`] : []
+  }
   if (caller.answeredMs < 0) return crashed || caller.cutOff ? [] : [`${name} has a STOP and was never answered`]
   // What a restart closes has the last sign of life as its end.
   if (crashed || last.releaseCode === 'NODE_RESTART') return []
