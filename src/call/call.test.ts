@@ -98,6 +98,21 @@ test('a callee that hangs up before the caller has acknowledged is let go; the B
   rig.assertOver()
 })
 
+test('a caller that hangs up before its ACK is answered, and its 2xx is not sent again (RFC 5407 §3.1.3, §3.1.6)', () => {
+  const rig = new CallRig()
+  rig.invite()
+  const invite = rig.callee(0).request()
+  rig.callee(0).reply(invite, 180)
+  rig.callee(0).reply(invite, 200, { sdp: SDP })
+  rig.caller.joined(parseResponse(rig.caller.texts().at(-1) ?? ''))
+  rig.caller.ask('BYE')
+  assert.deepEqual(rig.caller.names(), ['200'])
+  assert.equal(statuses(rig.callee(0).texts()), 'ACK BYE')
+  rig.clock.pass(40_000)
+  assert.deepEqual(rig.caller.names(), [])
+  rig.assertOver()
+})
+
 test('the longest duration ends the call on both sides', () => {
   const rig = new CallRig({ facts: { durationMaxMs: 60_000, intermediateMs: 25_000 } }).connect()
   rig.clock.pass(60_000)
