@@ -124,6 +124,24 @@ type Sender =
   | { readonly kind: 'subscriber'; readonly user: string; readonly caller: CallerIdentity; readonly name: string }
   | { readonly kind: 'trunkGroup'; readonly peer: Peer; readonly caller: CallerIdentity; readonly name: string }
 
+/** Where a call came from. */
+interface Origin {
+  /** For what is routed later: redirections. */
+  readonly ingress: Ingress
+  /** The trunk group that it holds a channel of for its caller, or null. */
+  readonly channel: string | null
+}
+
+/** A call of a trunk group beyond its bounds; Q.850 cause 34: no circuit available. */
+const TRUNK_GROUP_FULL: CallRefusal = {
+  status: 503,
+  reason: 'Service Unavailable',
+  code: 'TRUNK_CHANNELS_MAX',
+  q850Cause: 34,
+  calledNumber: null,
+  headers: `Retry-After: ${RETRY_AFTER_S}\r\n`,
+}
+
 export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly stack: SipStack
   readonly sessions = new SessionIndex()
@@ -138,8 +156,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly #planner: CallPlanner
   readonly #peerAddresses: PeerAddresses
   readonly #trunks: TrunkLoad
-  /** With where each came from, for what is routed later. */
-  readonly #calls = new Map<Call, Ingress>()
+  readonly #calls = new Map<Call, Origin>()
   readonly #relays = new Set<MessageRelay>()
   readonly #callsStarted: Counter
   readonly #callsAnswered: Counter
@@ -421,15 +438,17 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     if (sender === null) return
     const snapshot = this.#snapshot
     const facts = this.#callFacts(snapshot, sender, mark, maxForwards ?? 0)
-    if (sender.kind === 'trunkGroup' && !this.#seizeIngress(sender.peer.trunkGroup)) {
-      this.#refuse(transaction, overload('TRUNK_CHANNELS_MAX'))
-      return
-    }
+    const ingress = ingressOf(sender)
     this.#startedInSecond += 1
     const call = new Call(this, facts, transaction)
-    const ingress = ingressOf(sender)
-    this.#calls.set(call, ingress)
+    const group = facts.ingressTrunkGroup
+    const isBlocked = group !== null && !this.seizeTrunk(group)
+    this.#calls.set(call, { ingress, channel: isBlocked ? null : group })
     this.#callsStarted.add()
+    if (isBlocked) {
+      call.refuse(TRUNK_GROUP_FULL)
+      return
+    }
     const plan = this.#planner.plan(request.uri, ingress, sender.caller.number, snapshot)
     if ('stages' in plan) call.start(plan)
     else call.refuse(plan)
@@ -518,19 +537,15 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#trunks.release(name)
   }
 
-  #seizeIngress(name: string): boolean {
-    return this.seizeTrunk(name)
-  }
-
   /** §8.1.3.4: the first contact of a 3xx that is one of our own users or numbers. */
   planRedirect(call: unknown, contacts: readonly NameAddr[]): CallPlan | null {
-    const ingress = call instanceof Call ? this.#calls.get(call) : undefined
-    if (!(call instanceof Call) || ingress === undefined) return null
+    const origin = call instanceof Call ? this.#calls.get(call) : undefined
+    if (!(call instanceof Call) || origin === undefined) return null
     const ordered = contacts.toSorted((a, b) => qOf(b) - qOf(a))
     for (const contact of ordered) {
       const { uri } = contact
       if (!uri.isSip && uri.scheme !== 'tel') continue
-      const plan = this.#planner.plan(uri, ingress, call.facts.caller.number, this.#snapshot)
+      const plan = this.#planner.plan(uri, origin.ingress, call.facts.caller.number, this.#snapshot)
       if ('stages' in plan) return plan
     }
     return null
@@ -543,9 +558,9 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   onCallEnded(call: unknown, summary: CallSummary): void {
     if (!(call instanceof Call)) return
+    const channel = this.#calls.get(call)?.channel ?? null
     this.#calls.delete(call)
-    const { ingressTrunkGroup } = call.facts
-    if (ingressTrunkGroup !== null) this.#trunks.release(ingressTrunkGroup)
+    if (channel !== null) this.#trunks.release(channel)
     const { callId, caller, callee, status, releaseCode, releaseParty, durationMs, answered } = summary
     this.#ports.log.event('info', 'CALL_ENDED', {
       callId,

@@ -206,6 +206,11 @@ test('channelsMax counts calls of both directions, and a channel is free again w
   assert.equal(east.final(fifth).status, 503)
   assert.match(east.final(fifth).get('retry-after'), /^\d+$/)
   east.ackFailure(fifth, east.final(fifth))
+  const blocked = rig.records().at(-1)
+  assert.deepEqual(
+    [blocked?.['type'], blocked?.['releaseCode'], blocked?.['q850Cause'], blocked?.['ingressTrunkGroup']],
+    ['ATTEMPT', 'TRUNK_CHANNELS_MAX', 34, 'east'],
+  )
   // The next call out finds east full and goes to west.
   const sixth = alice.exchange(alice.invite('sip:+442012345679@example.net'))
   assert.equal(west.requests('INVITE').length, 1)
@@ -345,7 +350,7 @@ test('after every ending the channels in use are the calls that exist, and each 
           caller.send(caller.within(dialog, 'ACK'))
           if (ending !== 'calleeBye') caller.send(caller.within(dialog, 'BYE'))
         }
-        if (final?.status !== 503 || final.get('retry-after') === '') admitted += 1
+        admitted += 1
         const { calls: up, trunkChannels } = rig.switch.audit()
         assert.ok(trunkChannels <= up * 2, `${trunkChannels} channels for ${up} calls`)
         if (up === 0) assert.equal(trunkChannels, 0)
