@@ -202,6 +202,21 @@ test('a fork that answers while its CANCEL is on the way is acknowledged and end
   rig.assertOver()
 })
 
+test('an answer that is sent again after the BYE is acknowledged, also while another fork has not ended (§13.2.2.4)', () => {
+  const rig = new CallRig({ stages: [[0, 1]] })
+  rig.invite()
+  const first = rig.callee(0).request()
+  rig.callee(1).reply(rig.callee(1).request(), 180)
+  rig.callee(0).reply(first, 200, { sdp: SDP })
+  rig.caller.joined(parseResponse(rig.caller.texts().at(-1) ?? ''))
+  rig.caller.ask('ACK', { sequence: 1 })
+  rig.caller.ask('BYE')
+  assert.equal(statuses(rig.callee(0).texts()), 'ACK BYE')
+  rig.callee(0).reply(first, 200, { sdp: SDP })
+  assert.equal(rig.callee(0).names()[0], 'ACK')
+  rig.assertOver()
+})
+
 test('a second 2xx of one branch, from a fork further on, is acknowledged and ended (§13.2.2.4)', () => {
   const rig = new CallRig()
   rig.invite()

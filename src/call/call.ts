@@ -235,7 +235,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const pair = this.#pair
     const known = branch.pairs.get(response.to.tag ?? '')
     if (known?.outbound.acknowledgeAgain(response)) return
-    if (pair !== null && known === pair) return // Its ACK waits for the caller's (delayed offer).
+    // Its ACK waits for the caller's (delayed offer).
+    if (pair !== null && known === pair && !pair.outbound.isEnded) return
     if (!this.#isHunting || branch.client.isCancelled) {
       this.#refuseAnswer(branch, response, known ?? null)
       return
