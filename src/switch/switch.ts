@@ -17,7 +17,6 @@ import {
 import { TrunkLoad } from '#border/trunk-load.ts'
 import { Call } from '#call/call.ts'
 import type { CallFacts, CallHost, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
-import { type CallerIdentity, peerIdentity, subscriberIdentity } from '#call/caller-identity.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter } from '#core/counters.ts'
 import { endpointText, type TlsContext } from '#core/net.ts'
@@ -25,7 +24,7 @@ import type { Ports } from '#core/ports.ts'
 import { randomToken } from '#core/random.ts'
 import { END_TO_END_MEDIA } from '#media/media-port.ts'
 import type { Ingress } from '#routing/route.ts'
-import { accepts, type Peer, type Snapshot } from '#routing/snapshot.ts'
+import type { Snapshot } from '#routing/snapshot.ts'
 import type { Flow, TransportName } from '#sip/flow.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import { InviteServerTransaction } from '#sip/invite-server-transaction.ts'
@@ -43,6 +42,7 @@ import { CallFaults } from '#switch/call-faults.ts'
 import { CallPlanner } from '#switch/call-planner.ts'
 import { CdrJournal, interruptedStop } from '#switch/cdr-journal.ts'
 import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
+import { peerAt, peerSender, type Sender, subscriberSender } from '#switch/sender.ts'
 import { SessionIndex } from '#switch/session-index.ts'
 
 /** Messages at a time that are on their way; more are answered with 503. */
@@ -118,11 +118,6 @@ export interface SwitchAudit {
 }
 
 type State = 'starting' | 'running' | 'draining' | 'stopped'
-
-/** Who sends a request: a subscriber, or a peer of a trunk group. */
-type Sender =
-  | { readonly kind: 'subscriber'; readonly user: string; readonly caller: CallerIdentity; readonly name: string }
-  | { readonly kind: 'trunkGroup'; readonly peer: Peer; readonly caller: CallerIdentity; readonly name: string }
 
 /** Where a call came from. */
 interface Origin {
@@ -438,7 +433,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     if (sender === null) return
     const snapshot = this.#snapshot
     const facts = this.#callFacts(snapshot, sender, mark, maxForwards ?? 0)
-    const ingress = ingressOf(sender)
+    const { ingress } = sender
     this.#startedInSecond += 1
     const call = new Call(this, facts, transaction)
     const group = facts.ingressTrunkGroup
@@ -474,47 +469,29 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   /** Who sends this: a configured peer by its address, or a subscriber by digest. Null: it has been answered. */
   #identify(transaction: ServerTransaction, request: Request): Sender | null {
     const { flow } = transaction
-    const peer = this.#ingressPeer(flow)
-    if (peer !== null) {
-      const caller = peerIdentity(request)
-      const name = caller.user === '' ? peer.text : `sip:${caller.user}@${peer.text}`
-      return { kind: 'trunkGroup', peer, caller, name }
-    }
+    const snapshot = this.#snapshot
+    const peer = peerAt(flow, snapshot, this.#peerAddresses)
+    if (peer !== null) return peerSender(request, peer)
     const outcome = this.#authenticator.authenticate(request, flow.remote, 'proxy')
     if (!outcome.ok) {
       this.#countRefusal(outcome.code)
       transaction.refuse(outcome.status, outcome.reason, outcome.headers)
       return null
     }
-    const subscriber = this.#snapshot.subscriberByUser(outcome.user)
-    if (subscriber === null) {
-      transaction.refuse(403)
-      return null
-    }
-    const name = `sip:${subscriber.user}@${this.#snapshot.settings.domain}`
-    return { kind: 'subscriber', user: subscriber.user, caller: subscriberIdentity(request, subscriber), name }
-  }
-
-  #ingressPeer(flow: Flow): Peer | null {
-    const { remote, transport } = flow
-    const peer = this.#snapshot.ingressPeer(transport, remote.host, remote.port)
-    if (peer !== null || this.#snapshot.hostNamePeers.length === 0) return peer
-    const names = this.#peerAddresses.namesOf(remote.host)
-    if (names.length === 0) return null
-    return (
-      this.#snapshot.hostNamePeers.find(
-        (candidate) => names.includes(candidate.host) && accepts(candidate, transport, remote.port),
-      ) ?? null
-    )
+    const subscriber = snapshot.subscriberByUser(outcome.user)
+    if (subscriber !== null) return subscriberSender(request, subscriber, snapshot.settings.domain)
+    transaction.refuse(403)
+    return null
   }
 
   #callFacts(snapshot: Snapshot, sender: Sender, mark: string, maxForwards: number): CallFacts {
     const { settings } = snapshot
+    const { ingress } = sender
     return {
       caller: sender.caller,
       callerName: sender.name,
-      ingressTrunkGroup: sender.kind === 'trunkGroup' ? sender.peer.trunkGroup : null,
-      pinCaller: sender.kind === 'subscriber',
+      ingressTrunkGroup: ingress.kind === 'trunkGroup' ? ingress.name : null,
+      pinCaller: ingress.kind === 'subscriber',
       configVersion: snapshot.version,
       domain: settings.domain,
       userAgent: settings.sip.userAgent,
@@ -597,7 +574,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     if (sender === null) return
     const plan: CallPlan | CallRefusal = this.#planner.plan(
       request.uri,
-      ingressOf(sender),
+      sender.ingress,
       sender.caller.number,
       this.#snapshot,
     )
@@ -703,12 +680,6 @@ function screenSessionTimer(request: Request, settings: SessionTimerSettings): R
 /** RFC 3891 §3: taking over a dialog is not offered; without a match the answer is 481. */
 function screenReplaces(request: Request): Refusal | null {
   return request.has(HeaderId.replaces) ? { status: 481, code: 'SIP_REPLACES', headers: '' } : null
-}
-
-function ingressOf(sender: Sender): Ingress {
-  return sender.kind === 'subscriber'
-    ? { kind: 'subscriber', user: sender.user }
-    : { kind: 'trunkGroup', name: sender.peer.trunkGroup }
 }
 
 function qOf(contact: NameAddr): number {
