@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Command, CommandProblem, numberOption, readArguments } from '#bin/command.ts'
-import { keepConfig, loadAgain, loadFile } from '#bin/config-source.ts'
-import { type Demonstration, demonstration } from '#bin/demonstration.ts'
+import { configOption, keepConfig, loadAgain, loadFile } from '#bin/config-source.ts'
+import { type Demonstration, demonstration, demonstrationFile } from '#bin/demonstration.ts'
+import { statusText } from '#bin/status.ts'
 import { SAME_SIGNAL_MS, StopSignals } from '#bin/stop-signals.ts'
-import { pickColumns, tableText } from '#bin/table.ts'
+import { pickColumns, tableText, withParties } from '#bin/table.ts'
 import { welcomeText } from '#bin/welcome.ts'
 
 function folder(t: TestContext): string {
@@ -140,6 +141,58 @@ test('a table aligns its columns, shows instants as dates, and lets no control c
     'a       invitedAt\nx?[2J   1970-01-01T00:00:00.000Z\nlonger  1970-01-01T00:00:01.000Z\n',
   )
   assert.equal(tableText([], 'none'), 'none\n')
+})
+
+test('a party is shown by its number, or by its URI where it has none', () => {
+  const call = { callerNumber: null, caller: 'sip:alice@example.net', calledNumber: '+442079460000', callee: 'sip:x' }
+  assert.deepEqual(pickColumns([withParties(call)], ['caller', 'called']), [
+    { caller: 'sip:alice@example.net', called: '+442079460000' },
+  ])
+})
+
+test('the status says that it drains, that it is down and why, and since when it is up', () => {
+  const status = {
+    up: true,
+    reason: '',
+    version: '0.1.0',
+    domain: 'example.net',
+    listening: ['udp:192.0.2.1:5060'],
+    calls: 1,
+    registrations: 2,
+    draining: false,
+    configVersion: 'abc',
+    uptimeMs: 8_220_000,
+    restarts: 0,
+  }
+  assert.match(statusText(status), /^state +up\n/)
+  assert.match(statusText(status), /^up for +2 h 17 min$/m)
+  assert.match(statusText({ ...status, uptimeMs: 42_999 }), /^up for +42 s$/m)
+  assert.match(
+    statusText({ ...status, up: false, reason: 'draining: calls go on', draining: true }),
+    /^state +draining: /,
+  )
+  assert.match(statusText({ ...status, up: false, reason: 'starting' }), /^state +down: starting\n/)
+})
+
+test('commands that need a configuration find the demonstration, and say what to do when there is none', async (t) => {
+  const data = folder(t)
+  const home = process.cwd()
+  process.chdir(data) // The clone may have a carillon.yaml of its user's.
+  t.after(() => process.chdir(home))
+  const args = (options: Record<string, string>) => ({ options: { data, ...options }, words: [] })
+  assert.throws(() => configOption(args({})), /there is no carillon\.yaml; name the configuration with --config FILE/)
+  await demonstration(data)
+  assert.equal(configOption(args({})), demonstrationFile(data))
+  assert.throws(() => configOption(args({ config: join(data, 'other.yaml') })), /there is no .*other\.yaml/)
+})
+
+test('what stands in a broken file cannot drive the terminal that its problems are printed on', (t) => {
+  const path = join(folder(t), 'carillon.yaml')
+  writeFileSync(path, 'domain: "\\e[2J\\u0007"\n')
+  const result = loadFile(path)
+  assert.ok(!result.ok)
+  assert.ok(result.problems.length > 0)
+  for (const problem of result.problems) assert.doesNotMatch(problem, /[\u0000-\u001f\u007f-\u009f]/)
 })
 
 test('the summary names addresses, the link, the accounts, and frames every line alike', () => {

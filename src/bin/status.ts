@@ -19,7 +19,8 @@ function spanText(ms: number): string {
   return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`
 }
 
-function statusText(status: SystemStatus): string {
+/** The status in lines for a person. */
+export function statusText(status: SystemStatus): string {
   // While it drains it is not up for a load balancer, and says so itself.
   const state = status.up ? 'up' : status.draining ? status.reason : `down: ${status.reason}`
   const lines = [
