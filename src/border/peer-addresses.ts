@@ -8,59 +8,77 @@ import type { Ports } from '#core/ports.ts'
 const REFRESH_MS = 60_000
 /** The same after a round in which a look-up failed: until a name is known its peer cannot call. */
 const RETRY_MS = 5_000
-/** Addresses taken of one answer. */
+/** Addresses, or hosts of a service, taken of one answer. */
 export const ADDRESSES_PER_NAME_MAX = 64
 /** Look-ups at a time: a carrier may have thousands of peers, its name servers only so much patience. */
 export const LOOK_UPS_MAX = 32
-const TYPES = ['A', 'AAAA'] as const
+/** Where the hosts of a SIP service are listed (RFC 3263 §4.1). */
+const SERVICES = ['_sip._udp.', '_sip._tcp.', '_sips._tcp.'] as const
 
-/** Resolves a set of names again and again. A look-up that fails keeps the addresses of before. */
+/** A peer by name. */
+export interface PeerName {
+  readonly host: string
+  /** Null: calls to it go to the hosts of its SRV records (RFC 3263 §4.2), so calls from it may come from them. */
+  readonly port: number | null
+}
+
+/** Resolves a set of names again and again. A look-up that fails keeps the answer of before. */
 export class PeerAddresses implements DnsSink, TimerOwner {
   readonly #ports: Ports
   readonly #timer = new Timer(this)
-  #names: readonly string[] = []
-  #watched: ReadonlySet<string> = new Set()
-  /** "type name" → addresses. */
-  readonly #answers = new Map<string, readonly string[]>()
-  readonly #namesByAddress = new Map<string, readonly string[]>()
-  /** Question of this round that comes next: name by name, both types of each. */
+  #peers: readonly PeerName[] = []
+  /** Questions of this round, "type name", and the peers that each is asked for. */
+  readonly #owners = new Map<string, Set<string>>()
+  #questions: { readonly name: string; readonly type: DnsType }[] = []
   #next = 0
   #open = 0
   #failed = false
+  /** Question → addresses, or hosts for SRV. */
+  readonly #answers = new Map<string, readonly string[]>()
+  #namesByAddress = new Map<string, Set<string>>()
 
   constructor(ports: Ports) {
     this.#ports = ports
   }
 
-  /** Replaces the names, and begins a round. */
-  watch(names: readonly string[]): void {
-    this.#watched = new Set(names)
-    this.#names = [...this.#watched]
-    for (const [key, addresses] of this.#answers) {
-      const name = key.slice(key.indexOf(' ') + 1)
-      if (this.#watched.has(name)) continue
-      this.#answers.delete(key)
-      this.#unlist(name, addresses)
+  /** Replaces the peers, and begins a round. */
+  watch(peers: readonly PeerName[]): void {
+    this.#peers = peers
+    const watched = new Set(peers.map(({ host }) => host))
+    for (const [address, names] of this.#namesByAddress) {
+      for (const name of names) if (!watched.has(name)) names.delete(name)
+      if (names.size === 0) this.#namesByAddress.delete(address)
     }
     this.#beginRound()
   }
 
   stop(): void {
-    this.#names = []
-    this.#watched = new Set()
+    this.#peers = []
+    this.#questions = []
+    this.#owners.clear()
     this.#ports.clock.cancel(this.#timer)
   }
 
   /** Host names of peers that have this address. */
-  namesOf(address: string): readonly string[] {
+  namesOf(address: string): ReadonlySet<string> {
     return this.#namesByAddress.get(address) ?? NONE
   }
 
   onResolved(name: string, type: DnsType, records: readonly DnsRecord[], failure: string | null): void {
     this.#open -= 1
-    if (failure !== null) this.#failed = true
-    else if (this.#watched.has(name)) this.#take(name, type, records)
-    this.#ask()
+    const key = `${type} ${name}`
+    const owners = this.#owners.get(key)
+    if (owners !== undefined) {
+      if (failure === null) this.#answers.set(key, valuesOf(records))
+      else this.#failed = true
+      for (const value of this.#answers.get(key) ?? []) {
+        for (const owner of owners) {
+          if (type === 'SRV') this.#askAddresses(value, owner)
+          else list(this.#namesByAddress, value, owner)
+        }
+      }
+    }
+    this.#advance()
   }
 
   onTimer(_name: string): void {
@@ -69,43 +87,75 @@ export class PeerAddresses implements DnsSink, TimerOwner {
 
   #beginRound(): void {
     this.#ports.clock.cancel(this.#timer)
+    this.#questions = []
+    this.#owners.clear()
     this.#next = 0
     this.#failed = false
-    this.#ask()
+    for (const { host, port } of this.#peers) {
+      this.#askAddresses(host, host)
+      if (port === null) for (const service of SERVICES) this.#ask(service + host, 'SRV', host)
+    }
+    this.#advance()
   }
 
-  #ask(): void {
-    while (this.#open < LOOK_UPS_MAX && this.#next < this.#names.length * TYPES.length) {
-      const name = this.#names[Math.floor(this.#next / TYPES.length)] ?? ''
-      const type = TYPES[this.#next % TYPES.length] ?? 'A'
-      this.#next += 1
-      this.#open += 1
-      this.#ports.net.resolve(name, type, this)
+  #askAddresses(name: string, owner: string): void {
+    this.#ask(name, 'A', owner)
+    this.#ask(name, 'AAAA', owner)
+  }
+
+  #ask(name: string, type: DnsType, owner: string): void {
+    const key = `${type} ${name}`
+    const owners = this.#owners.get(key)
+    if (owners !== undefined) {
+      owners.add(owner)
+      return
     }
-    if (this.#open > 0 || this.#names.length === 0) return
+    this.#owners.set(key, new Set([owner]))
+    this.#questions.push({ name, type })
+  }
+
+  #advance(): void {
+    while (this.#open < LOOK_UPS_MAX && this.#next < this.#questions.length) {
+      const question = this.#questions[this.#next]
+      this.#next += 1
+      if (question === undefined) continue
+      this.#open += 1
+      this.#ports.net.resolve(question.name, question.type, this)
+    }
+    if (this.#open > 0 || this.#peers.length === 0) return
+    this.#forgetOld()
     this.#ports.clock.arm(this.#timer, 'refresh', this.#failed ? RETRY_MS : REFRESH_MS)
   }
 
-  #take(name: string, type: DnsType, records: readonly DnsRecord[]): void {
-    const addresses = new Set<string>()
-    for (const record of records) {
-      if (addresses.size < ADDRESSES_PER_NAME_MAX && (record.type === 'A' || record.type === 'AAAA')) {
-        addresses.add(record.address)
-      }
+  /** At the end of a round only what it has asked for counts. */
+  #forgetOld(): void {
+    for (const key of this.#answers.keys()) if (!this.#owners.has(key)) this.#answers.delete(key)
+    const index = new Map<string, Set<string>>()
+    for (const [key, owners] of this.#owners) {
+      if (key.startsWith('SRV ')) continue
+      for (const address of this.#answers.get(key) ?? []) for (const owner of owners) list(index, address, owner)
     }
-    const key = `${type} ${name}`
-    this.#unlist(name, this.#answers.get(key) ?? NONE)
-    this.#answers.set(key, [...addresses])
-    for (const address of addresses) this.#namesByAddress.set(address, [...this.namesOf(address), name])
-  }
-
-  #unlist(name: string, addresses: readonly string[]): void {
-    for (const address of addresses) {
-      const rest = this.namesOf(address).filter((other) => other !== name)
-      if (rest.length === 0) this.#namesByAddress.delete(address)
-      else this.#namesByAddress.set(address, rest)
-    }
+    this.#namesByAddress = index
   }
 }
 
-const NONE: readonly string[] = []
+const NONE: ReadonlySet<string> = new Set()
+
+function list(index: Map<string, Set<string>>, address: string, name: string): void {
+  const names = index.get(address)
+  if (names === undefined) index.set(address, new Set([name]))
+  else names.add(name)
+}
+
+/** Addresses of A and AAAA records, hosts of SRV records ("." is none: RFC 2782). */
+function valuesOf(records: readonly DnsRecord[]): string[] {
+  const values = new Set<string>()
+  for (const record of records) {
+    if (values.size >= ADDRESSES_PER_NAME_MAX) break
+    if (record.type === 'A' || record.type === 'AAAA') values.add(record.address)
+    else if (record.type === 'SRV' && record.target !== '.' && record.target !== '') {
+      values.add(record.target.toLowerCase().replace(/\.$/, ''))
+    }
+  }
+  return [...values]
+}

@@ -4,7 +4,7 @@ import { Authenticator } from '#access/authenticator.ts'
 import { KeepAlive } from '#access/keep-alive.ts'
 import { Location } from '#access/location.ts'
 import { Registrar } from '#access/registrar.ts'
-import { PeerAddresses } from '#border/peer-addresses.ts'
+import { PeerAddresses, type PeerName } from '#border/peer-addresses.ts'
 import {
   forwardsLeft,
   isLoop,
@@ -638,11 +638,11 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   }
 
   #watchPeers(): void {
-    const names: string[] = []
+    const named: PeerName[] = []
     for (const { peers } of this.#snapshot.trunkGroups.values()) {
-      for (const peer of peers) if (peer.family === 0) names.push(peer.host)
+      for (const peer of peers) if (peer.family === 0) named.push(peer)
     }
-    this.#peerAddresses.watch(names)
+    this.#peerAddresses.watch(named)
   }
 
   #listening(): string[] {

@@ -74,6 +74,18 @@ test('a peer with a host name is recognised by the addresses that its name has n
   assert.equal(statusFrom('198.51.100.50', 5060, config, failing), 480)
 })
 
+test('a peer that is a name with SRV records may call from the hosts that they list', () => {
+  const config = configText({ trunkGroups: 'trunkGroups:\n  - {name: east, peers: [carrier.example]}', routes: '' })
+  const known = (rig: SwitchRig): void => {
+    const srv = { type: 'SRV', priority: 0, weight: 0, port: 5060, target: 'sbc.carrier.example', ttlS: 60 } as const
+    rig.world.dns.set('_sip._udp.carrier.example', [srv])
+    rig.world.dns.set('sbc.carrier.example', [{ type: 'A', address: '198.51.100.60', ttlS: 60 }])
+    rig.run(120_000)
+  }
+  assert.equal(statusFrom('198.51.100.60', 5060, config, known), 480)
+  assert.equal(statusFrom('198.51.100.61', 5060, config, known), 407)
+})
+
 // ── Routes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const silent = (): void => {}
