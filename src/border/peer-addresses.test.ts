@@ -48,7 +48,7 @@ class Rig {
   }
 
   names(address: string): string[] {
-    return [...this.addresses.namesOf(address)].sort()
+    return [...(this.addresses.namesOf(address) ?? [])].sort()
   }
 
   pass(ms: number): void {

@@ -59,9 +59,9 @@ export class PeerAddresses implements DnsSink, TimerOwner {
     this.#ports.clock.cancel(this.#timer)
   }
 
-  /** Host names of peers that have this address. */
-  namesOf(address: string): ReadonlySet<string> {
-    return this.#namesByAddress.get(address) ?? NONE
+  /** Host names of peers that have this address; null when it is no peer's. */
+  namesOf(address: string): ReadonlySet<string> | null {
+    return this.#namesByAddress.get(address) ?? null
   }
 
   onResolved(name: string, type: DnsType, records: readonly DnsRecord[], failure: string | null): void {
@@ -138,8 +138,6 @@ export class PeerAddresses implements DnsSink, TimerOwner {
     this.#namesByAddress = index
   }
 }
-
-const NONE: ReadonlySet<string> = new Set()
 
 function list(index: Map<string, Set<string>>, address: string, name: string): void {
   const names = index.get(address)

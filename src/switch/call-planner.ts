@@ -134,7 +134,7 @@ export class CallPlanner {
     const { host } = uri
     if (host === binding.remote.host) return true
     if (familyOf(host) === 0) return false
-    return !snapshot.isOwnHost(host) && !snapshot.isPeerHost(host) && this.#peerAddresses.namesOf(host).size === 0
+    return !snapshot.isOwnHost(host) && !snapshot.isPeerHost(host) && this.#peerAddresses.namesOf(host) === null
   }
 }
 

@@ -22,7 +22,7 @@ export function peerAt(flow: Flow, snapshot: Snapshot, addresses: PeerAddresses)
   const peer = snapshot.ingressPeer(transport, remote.host, remote.port)
   if (peer !== null || snapshot.hostNamePeers.length === 0) return peer
   const names = addresses.namesOf(remote.host)
-  if (names.size === 0) return null
+  if (names === null) return null
   const isIt = (one: Peer): boolean => names.has(one.host) && accepts(one, transport, remote.port)
   return snapshot.hostNamePeers.find(isIt) ?? null
 }
