@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { CALLER_HOST, CallRig } from '#call/_rig.test.ts'
 import { unreachable } from '#core/assert.ts'
 import type { MediaSession } from '#media/media-port.ts'
-import { nameOf, parseRequest, parseResponse, SDP, SDP_2 } from '#sip/_rig.test.ts'
+import { nameOf, parseRequest, parseResponse, responseText, SDP, SDP_2 } from '#sip/_rig.test.ts'
 import { HeaderId } from '#sip/header-id.ts'
 
 function statuses(texts: string[]): string {
@@ -251,6 +251,26 @@ test('early media of each fork goes to the caller in its own early dialog (§13.
   rig.caller.joined(okay)
   rig.caller.ask('ACK', { sequence: 1 })
   rig.caller.ask('BYE')
+  rig.assertOver()
+})
+
+test('a callee without To tags, as of RFC 2543, makes a dialog like any other (§12.1.2)', () => {
+  const rig = new CallRig()
+  rig.invite()
+  const invite = rig.callee(0).request()
+  const bare = (status: number, sdp = ''): void =>
+    rig.callee(0).send(responseText(invite, status, { toTag: null, contact: '<sip:far@192.0.2.11:5060>', sdp }))
+  bare(180)
+  const ringing = parseResponse(rig.caller.texts().at(-1) ?? '')
+  assert.ok(ringing.has(HeaderId.contact), 'the caller can end it early')
+  bare(200, SDP)
+  const okay = rig.caller.response()
+  assert.equal(okay.to.tag, ringing.to.tag)
+  rig.caller.joined(okay)
+  rig.caller.ask('ACK', { sequence: 1 })
+  rig.caller.ask('BYE')
+  const [, bye] = rig.callee(0).texts().map(parseRequest)
+  assert.deepEqual([bye?.method, bye?.to.tag], ['BYE', null])
   rig.assertOver()
 })
 

@@ -189,11 +189,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     if (this.state === 'inviting') this.#enter('ringing')
     if (response.status === 180 || response.status === 183) this.record.alerted()
     const lines = responsePassOn(response)
-    if (response.to.tag === null) {
-      this.#invite.respond(response.status, reasonPhrase(response.status), lines)
-      return
-    }
-    if (branch.pairs.size >= EARLY_DIALOGS_MAX && !branch.pairs.has(response.to.tag)) return
+    // §12.1.2: a peer of RFC 2543 gives no tag; its dialog is that of the empty one.
+    if (branch.pairs.size >= EARLY_DIALOGS_MAX && !branch.pairs.has(response.to.tag ?? '')) return
     const pair = this.#pairFor(branch, response)
     if (pair.outbound.isEnded) return
     const rseq = reliableSequence(response)
