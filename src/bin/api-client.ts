@@ -5,6 +5,7 @@ import { type Arguments, CommandProblem, dataOption } from '#bin/command.ts'
 import { readIfThere } from '#host/data-folder.ts'
 
 const REQUEST_MAX_MS = 70_000
+const HTTP_UNAUTHENTICATED = 401
 /** Files in the data folder: where the running system listens for HTTP, and the token that opens it. */
 export const ADDRESS_FILE = 'manager.url'
 export const TOKEN_FILE = 'admin.token'
@@ -26,6 +27,12 @@ export async function askApi<T>(args: Arguments, method: 'GET' | 'POST', path: s
   const response = await send(`${address}/api/v1${path}`, method, token)
   const body = (await response.json().catch(() => null)) as { error?: { code: string; message: string } } | null
   if (response.ok) return body as T
+  if (response.status === HTTP_UNAUTHENTICATED) {
+    // The address is left behind by a system that has ended, and another one has taken its port.
+    throw new CommandProblem(
+      `at ${address} answers a system with another data folder than '${folder}'; name its folder with --data DIR`,
+    )
+  }
   throw new CommandProblem(
     body?.error === undefined ? `HTTP ${response.status}` : `${body.error.message} [${body.error.code}]`,
   )
