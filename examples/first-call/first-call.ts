@@ -49,4 +49,4 @@ export async function firstCall(print: (text: string) => void): Promise<Cdr> {
   }
 }
 
-if (import.meta.main) await firstCall((text) => process.stdout.write(`${text}\n`))
+if (import.meta.main) await firstCall(console.log)

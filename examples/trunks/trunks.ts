@@ -54,4 +54,4 @@ export async function trunks(print: (text: string) => void): Promise<Cdr> {
   }
 }
 
-if (import.meta.main) await trunks((text) => process.stdout.write(`${text}\n`))
+if (import.meta.main) await trunks(console.log)
