@@ -2,7 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { Call } from '#call/call.ts'
-import type { CalleeTarget, CallFacts, CallHost, CallPlan, CallSummary, CdrFacts, Stage } from '#call/call-host.ts'
+import type {
+  CalleeTarget,
+  CallFacts,
+  CallHost,
+  CallPlan,
+  CallRefusal,
+  CallSummary,
+  CdrFacts,
+  Stage,
+} from '#call/call-host.ts'
 import type { Endpoint } from '#core/net.ts'
 import { END_TO_END_MEDIA, type MediaPort } from '#media/media-port.ts'
 import { endpoint } from '#sip/_fake-ports.ts'
@@ -119,6 +128,10 @@ export interface RigOptions {
   readonly seed?: number
   /** Channels of each trunk group. */
   readonly channels?: number
+  /** Refuses instead of sending the call on. */
+  readonly refusal?: CallRefusal
+  /** Changes each target. */
+  readonly target?: (target: CalleeTarget, rig: CallRig) => CalleeTarget
   readonly planRedirect?: (contacts: readonly NameAddr[]) => CallPlan | null
 }
 
@@ -311,7 +324,7 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
 
   #target(index: number): CalleeTarget {
     const uri = `sip:bob@192.0.2.1${index + 1}:5060`
-    return {
+    const target: CalleeTarget = {
       uriText: uri,
       to: '<sip:1002@example.net>',
       routes: '',
@@ -320,6 +333,7 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
       trunkGroup: this.#options.trunks === true ? `trunk${index}` : null,
       label: `callee ${index}`,
     }
+    return this.#options.target?.(target, this) ?? target
   }
 
   #take(transaction: ServerTransaction): void {
@@ -331,7 +345,8 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
     }
     assert.ok(transaction instanceof InviteServerTransaction, 'a new request that is no INVITE')
     this.call = new Call(this, { ...FACTS, ...this.#options.facts }, transaction)
-    this.call.start(this.plan(this.#options.stages ?? [[0]]))
+    if (this.#options.refusal !== undefined) this.call.refuse(this.#options.refusal)
+    else this.call.start(this.plan(this.#options.stages ?? [[0]]))
   }
 
   #find(request: Request): Session | null {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CALLER_HOST, CallRig } from '#call/_rig.test.ts'
+import type { CalleeTarget } from '#call/call-host.ts'
 import { unreachable } from '#core/assert.ts'
 import type { MediaSession } from '#media/media-port.ts'
 import { nameOf, parseRequest, parseResponse, responseText, SDP, SDP_2 } from '#sip/_rig.test.ts'
@@ -527,6 +528,77 @@ test('a callee that answers 422 again and again is not asked for ever', () => {
   rig.assertOver()
 })
 
+test('a call that is refused at once has its final response, with the cause, and one record', () => {
+  const refusal = {
+    status: 404,
+    reason: 'Not Found',
+    code: 'ROUTE_NONE',
+    q850Cause: 3,
+    calledNumber: '999',
+    headers: 'Retry-After: 9\r\n',
+  }
+  const rig = new CallRig({ refusal })
+  rig.invite()
+  const response = rig.caller.response()
+  assert.deepEqual([response.status, response.header(HeaderId.reason)], [404, 'Q.850;cause=3'])
+  assert.equal(response.header(HeaderId.retryAfter), '9')
+  rig.ackRefusal()
+  rig.assertOver()
+  assert.deepEqual(
+    [rig.last.calledNumber, rig.last.releaseCode, rig.last.releaseParty],
+    ['999', 'ROUTE_NONE', 'switch'],
+  )
+})
+
+test('a target that cannot be reached at all leads to the next one at once', () => {
+  const target = (given: CalleeTarget): CalleeTarget =>
+    given.label === 'callee 0' ? { ...given, nextHop: 'tel:+12025550101' } : given
+  const rig = new CallRig({ stages: [[0], [1]], trunks: true, target })
+  rig.invite()
+  rig.callee(1).reply(rig.callee(1).request(), 404)
+  assert.deepEqual(rig.finals(), [404])
+  rig.ackRefusal()
+  rig.assertOver()
+  assert.equal(rig.last.routesTried[0]?.why, 'SIP_UNRESOLVED')
+  const alone = new CallRig({ target })
+  alone.invite()
+  assert.deepEqual(alone.finals(), [500])
+  alone.ackRefusal()
+  alone.assertOver()
+})
+
+test('a registered telephone is called over its flow, and everything in the dialog goes there (RFC 5626 §5.3)', () => {
+  const target = (given: CalleeTarget, rig: CallRig): CalleeTarget => {
+    const phone = { host: '192.0.2.11', port: 5060, family: 4 } as const
+    const flow = rig.layer.transport.flowTo({ transport: 'udp', endpoint: phone, serverName: null })
+    return { ...given, uriText: 'sip:bob@10.0.0.9:5060', nextHop: 'sip:bob@10.0.0.9:5060', flow }
+  }
+  const rig = new CallRig({ target }).connect({ callee: { contact: '<sip:bob@10.0.0.9:5060>' } })
+  rig.caller.ask('BYE')
+  const bye = rig.callee(0).request()
+  assert.deepEqual([bye.method, bye.uriText], ['BYE', 'sip:bob@10.0.0.9:5060'])
+  rig.assertOver()
+})
+
+test('a callee behind a proxy that records its route gets ACK and BYE through it (§12.2.1.1)', () => {
+  const rig = new CallRig()
+  rig.invite()
+  const route = '<sip:192.0.2.14;lr>'
+  rig.callee(0).reply(rig.callee(0).request(), 200, { sdp: SDP, headers: `Record-Route: ${route}\r\n` })
+  rig.caller.joined(parseResponse(rig.caller.texts().at(-1) ?? ''))
+  rig.caller.ask('ACK', { sequence: 1 })
+  rig.caller.ask('BYE')
+  const requests = rig.callee(3).texts().map(parseRequest)
+  assert.deepEqual(
+    requests.map(({ method }) => method),
+    ['ACK', 'BYE'],
+  )
+  for (const request of requests) {
+    assert.deepEqual([request.uriText, request.header(HeaderId.route)], ['sip:far@192.0.2.11:5060', route])
+  }
+  rig.assertOver()
+})
+
 // ── Redirection ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const MOVED = { headers: '', contact: '<sip:carol@example.net>' }
@@ -837,6 +909,54 @@ test('a reliable response in a dialog that its callee has ended disturbs nothing
   assert.deepEqual(rig.finals(), [486])
   rig.ackRefusal()
   rig.assertOver()
+})
+
+test('a caller that requires 100rel gets reliable responses of a callee without it; the PRACKs are ours to answer (RFC 3262 §3)', () => {
+  const rig = new CallRig()
+  rig.invite({ sdp: SDP, headers: 'Require: 100rel\r\n' })
+  const invite = rig.callee(0).request()
+  rig.callee(0).reply(invite, 180)
+  rig.callee(0).reply(invite, 183, { sdp: SDP_2 })
+  for (const status of [180, 183]) {
+    const progress = parseResponse(rig.caller.texts().at(-1) ?? '')
+    assert.deepEqual([progress.status, progress.hasOption(HeaderId.require, '100rel')], [status, true])
+    rig.caller.joined(progress)
+    rig.caller.ask('PRACK', { headers: `RAck: ${progress.header(HeaderId.rseq)} 1 INVITE\r\n` })
+  }
+  assert.deepEqual(rig.callee(0).names(), [])
+  rig.callee(0).reply(invite, 200, { sdp: SDP_2 })
+  assert.deepEqual(rig.finals(), [200])
+  rig.callee(0).ask('BYE')
+  rig.assertOver()
+})
+
+test('more reliable responses than the caller acknowledges: those beyond the bound are acknowledged by us', () => {
+  const rig = new CallRig()
+  rig.invite({ sdp: SDP, headers: RELIABLE })
+  const invite = rig.callee(0).request()
+  for (let rseq = 1; rseq <= 10; rseq += 1) rig.callee(0).reply(invite, 180, reliable(rseq))
+  const pracks = rig.callee(0).texts().map(parseRequest)
+  assert.deepEqual(
+    pracks.map((prack) => prack.header(HeaderId.rack)),
+    ['9 1 INVITE', '10 1 INVITE'],
+  )
+  rig.cancel()
+  rig.ackRefusal()
+  rig.assertOver()
+})
+
+test('a BYE of the callee that overtakes its 2xx: it is acknowledged, ended, and the caller told (RFC 5407 §3.1.3)', () => {
+  const rig = new CallRig()
+  rig.invite()
+  const invite = rig.callee(0).request()
+  rig.callee(0).reply(invite, 180)
+  rig.callee(0).ask('BYE')
+  rig.callee(0).reply(invite, 200, { sdp: SDP })
+  assert.equal(statuses(rig.callee(0).texts()), '200 ACK BYE')
+  assert.deepEqual(rig.finals(), [480])
+  rig.ackRefusal()
+  rig.assertOver()
+  assert.deepEqual([rig.recordTypes(), rig.last.releaseCode], ['ATTEMPT', 'CALLEE_HUNG_UP'])
 })
 
 test('no PRACK for 64·T1: the INVITE is refused with 5xx and the callee let go (RFC 3262 §3)', () => {
