@@ -49,4 +49,7 @@ export async function firstCall(print: (text: string) => void): Promise<Cdr> {
   }
 }
 
-if (import.meta.main) await firstCall(console.log)
+if (import.meta.main) {
+  process.stdout.on('error', () => undefined) // A reader that goes away (| head) does not stop it: it cleans up at its end.
+  await firstCall(console.log)
+}

@@ -54,4 +54,7 @@ export async function trunks(print: (text: string) => void): Promise<Cdr> {
   }
 }
 
-if (import.meta.main) await trunks(console.log)
+if (import.meta.main) {
+  process.stdout.on('error', () => undefined) // A reader that goes away (| head) does not stop it: it cleans up at its end.
+  await trunks(console.log)
+}
