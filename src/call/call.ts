@@ -700,7 +700,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     inbound.attach(this.#invite)
     const outgoing = branch.client.request
     const outboundDialog = Dialog.fromResponse(outgoing, tagOf(outgoing.from), response)
-    outboundDialog.flow = pinnedFlow(branch.client.flow, response, branch.target.flow !== null)
+    outboundDialog.flow = pinnedFlow(branch.client.flow, response, branch.target.trunkGroup === null)
     const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, branch.timer)
     outbound.notePeer(response)
     if (request.hasSdp) outbound.offer = 'local'

@@ -7,21 +7,20 @@ import type { Message } from '#sip/message.ts'
 import { parseNameAddr } from '#sip/name-addr.ts'
 
 /**
- * `flow` when requests should stay on it, else null (RFC 3263 from the dialog's next hop). `always`: the peer is a registered
- * phone, which only its flow surely reaches.
+ * `flow` when requests should stay on it, else null (RFC 3263 from the dialog's next hop). `always`: the peer is a
+ * subscriber's phone, which only its flow surely reaches, and whose Contact must not aim our requests at somebody else.
  */
 export function pinnedFlow(flow: Flow | null, message: Message, always: boolean): Flow | null {
-  if (flow === null) return null
-  if (message.has(HeaderId.recordRoute)) return null
+  if (flow === null || message.has(HeaderId.recordRoute)) return null
+  if (always) return flow
   const contact = parseNameAddr(message.header(HeaderId.contact) ?? '')
   if (contact === null || !contact.uri.isSip) return flow
   const { host, port } = contact.uri
   if (host === flow.remote.host) {
     // The phone is where it says: its own Contact is followed, which is the same path when the ports agree.
-    if (flow.reliable || (port ?? 5060) === flow.remote.port) return flow
-    return always ? flow : null
+    return flow.reliable || (port ?? 5060) === flow.remote.port ? flow : null
   }
-  return always || isUnreachable(host, flow.remote.host) ? flow : null
+  return isUnreachable(host, flow.remote.host) ? flow : null
 }
 
 /** A private or link-local Contact seen from outside its network (RFC 1918, RFC 3927, RFC 4193). */
