@@ -1,16 +1,13 @@
 // The Log port on pino: JSON lines for machines, one plain line for a person at a terminal. Never waits for its reader.
 
 import { isatty } from 'node:tty'
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 import { type Clock, Timer, type TimerOwner } from '#core/clock.ts'
 import type { Fields, Log, LogLevel } from '#core/log.ts'
+import { LogOutput } from '#host/log-output.ts'
 
 /** Lines of debug and info grade wait so long to be written together, in milliseconds. */
 export const FLUSH_MS = 200
-/** Octets collected before they are written without waiting. */
-export const BATCH_OCTETS = 8 * 1_024
-/** Octets waiting for a reader that does not read; what comes then is lost. */
-export const QUEUED_OCTETS_MAX = 4 * 1_024 * 1_024
 
 const STDOUT = 1
 const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' }
@@ -58,7 +55,7 @@ export class PinoLog implements Log, TimerOwner {
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #flushTimer = new Timer(this)
-  readonly #output: ReturnType<typeof destination> | null
+  readonly #output: LogOutput | null
 
   constructor(clock: Clock, options: PinoLogOptions) {
     this.#clock = clock
@@ -68,10 +65,9 @@ export class PinoLog implements Log, TimerOwner {
       this.#logger = pino(settings, options.plain === true ? plainStream(options.stream) : options.stream)
       return
     }
-    const output = destination({ dest: STDOUT, sync: false, minLength: BATCH_OCTETS, maxLength: QUEUED_OCTETS_MAX })
-    // A reader that has gone away (EPIPE) must not take the calls with it.
-    output.on('error', () => {})
+    const output = new LogOutput(STDOUT)
     this.#output = output
+    process.once('exit', () => output.flushNow())
     this.#logger = pino(settings, (options.plain ?? isatty(STDOUT)) ? plainStream(output) : output)
   }
 
@@ -90,11 +86,7 @@ export class PinoLog implements Log, TimerOwner {
 
   /** Writes everything before it returns: for the end of the process. */
   flushNow(): void {
-    try {
-      this.#output?.flushSync()
-    } catch {
-      // Not opened yet, or the reader is gone: there is nowhere else to say it.
-    }
+    this.#output?.flushNow()
   }
 }
 
