@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CALLER_HOST, CallRig } from '#call/_rig.test.ts'
 import type { CalleeTarget } from '#call/call-host.ts'
-import { unreachable } from '#core/assert.ts'
+import { present, unreachable } from '#core/assert.ts'
 import type { MediaSession } from '#media/media-port.ts'
 import { nameOf, parseRequest, parseResponse, responseText, SDP, SDP_2 } from '#sip/_rig.test.ts'
 import { HeaderId } from '#sip/header-id.ts'
@@ -1092,7 +1092,15 @@ test('privacy: an anonymous caller is shown to nobody, its identity to trunks on
 // ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('a broken invariant in one call ends that call alone, with 500 or BYE, and a record that says so (DESIGN §4)', () => {
-  const broken: MediaSession = { pass: () => unreachable('broken'), release: () => {} }
+  let passed = 0
+  const broken: MediaSession = {
+    pass: (_side, _branch, _role, body, sink) => {
+      passed += 1
+      if (passed > 1) unreachable('broken')
+      sink(body)
+    },
+    release: () => {},
+  }
   const rig = new CallRig({ media: { open: () => broken } })
   rig.invite()
   rig.callee(0).reply(rig.callee(0).request(), 183, { sdp: SDP })
@@ -1106,7 +1114,7 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
   const later: MediaSession = {
     pass: (_side, _branch, _role, body, sink) => {
       count += 1
-      if (count > 1) unreachable('broken')
+      if (count > 2) unreachable('broken')
       sink(body)
     },
     release: () => {},
@@ -1117,6 +1125,28 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
   assert.equal(statuses(up.caller.texts()), '100 BYE 487')
   up.assertOver()
   assert.deepEqual([up.last.releaseCode, up.last.sipStatus], ['INTERNAL', 200])
+})
+
+test('the offer goes through the media port before any INVITE is sent, and a CANCEL meanwhile ends the call', () => {
+  let give: ((body: string) => void) | null = null
+  const slow: MediaSession = {
+    pass: (_side, _branch, _role, _body, sink) => {
+      give = sink
+    },
+    release: () => {},
+  }
+  const rig = new CallRig({ media: { open: () => slow } })
+  rig.invite({ sdp: SDP })
+  assert.equal(rig.callee(0).texts().length, 0)
+  present<(body: string) => void>(give, 'the offer was passed')(SDP_2)
+  assert.equal(rig.callee(0).request().body, SDP_2)
+
+  const impatient = new CallRig({ media: { open: () => slow } })
+  impatient.invite({ sdp: SDP })
+  impatient.cancel()
+  assert.deepEqual(impatient.finals(), [487])
+  present<(body: string) => void>(give, 'the offer was passed')(SDP_2)
+  assert.equal(impatient.callee(0).texts().length, 0)
 })
 
 test('a caller behind address translation is reached where it came from (RFC 3581, RFC 5626 §5.3)', () => {

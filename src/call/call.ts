@@ -71,6 +71,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   readonly #ringTimer = new Timer(this)
   readonly #durationTimer = new Timer(this)
   readonly #recordTimer = new Timer(this)
+  /** The body of the INVITEs: the caller's, its description as the media port gives it for the other side. */
+  #offered = ''
   #stages: readonly Stage[] = []
   #nextStage = 0
   #noAnswerMs = 0
@@ -99,8 +101,15 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.stack.faults.active = this
     this.record.planned(plan)
     this.#invite.respond(100)
-    this.#take(plan)
-    this.#advance()
+    const request = this.#invite.request
+    const go = (offered: string): void => {
+      if (this.state !== 'routing') return // Given up while its media was prepared.
+      this.#offered = offered
+      this.#take(plan)
+      this.#advance()
+    }
+    if (request.hasSdp) this.#pass('caller', 0, 'offer', request.body, go)
+    else go(request.body)
   }
 
   /** Refuses the call. */
@@ -176,7 +185,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       headers: lines,
       contactUser: localTag,
       contentType: request.header(HeaderId.contentType) ?? '',
-      body: request.body,
+      body: this.#offered,
     })
     return new Branch(this, target, outgoing, facts.loopMark, timer)
   }
@@ -273,7 +282,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       if (!delayed) outbound.offer = 'none'
       outbound.acknowledge(sequence, '', '')
     }
-    outbound.noteSent(request.hasSdp ? request.body : '')
+    outbound.noteSent(request.hasSdp ? this.#offered : '')
     const type = response.header(HeaderId.contentType) ?? 'application/sdp'
     const lines = responsePassOn(response)
     const send = (body: string): void => {
@@ -605,6 +614,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     clock.cancel(this.#durationTimer)
     clock.cancel(this.#recordTimer)
     this.#request = null
+    this.#offered = ''
     // What others count on comes first: should anything of this call be broken further down, they are not concerned.
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null

@@ -353,12 +353,19 @@ export class Session implements TimerOwner, UserAgentClientUser {
     // RFC 5407 §3.1.5: an INVITE that overtakes the ACK of the last one shows that our 2xx has arrived.
     this.#accepted = null
     this.#stack.clock.cancel(this.#ackWait)
-    this.dialog.refreshTarget(transaction.request)
-    this.notePeer(transaction.request)
+    this.#refreshFrom(transaction)
     this.#inviteIn = transaction
     if (transaction.request.hasSdp) this.offer = 'remote'
     transaction.respond(100)
     this.#user.onSessionRequest(this, transaction)
+  }
+
+  /** Target refresh by a request of the peer (§12.2.2). A phone that is reached over its flow is reached where it is now. */
+  #refreshFrom(transaction: ServerTransaction): void {
+    const { request } = transaction
+    this.dialog.refreshTarget(request)
+    if (this.dialog.flow !== null) this.dialog.flow = transaction.flow
+    this.notePeer(request)
   }
 
   #receiveUpdate(transaction: ServerTransaction): void {
@@ -375,8 +382,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       }
     }
     if (!this.#takeTimer(transaction)) return
-    this.dialog.refreshTarget(request)
-    this.notePeer(request)
+    this.#refreshFrom(transaction)
     if (!request.hasSdp) {
       this.answer(transaction, 200, 'OK', '', '')
       return
