@@ -81,6 +81,7 @@ async function measure(registrar: Registrar, authenticator: Authenticator, round
       request,
       flow,
       respond: (status, reason, headers) => answers.push(`SIP/2.0 ${status} ${reason}\r\n${headers}\r\n`),
+      refuse: (status, reason, headers) => answers.push(`SIP/2.0 ${status} ${reason}\r\n${headers}\r\n`),
     })
   })
   const clients = answers.map((text, i) => {
@@ -101,7 +102,7 @@ async function measure(registrar: Registrar, authenticator: Authenticator, round
   const register = await cost((i) => {
     const request = third[i]
     if (request !== undefined)
-      registrar.onRequest({ request, flow, respond: (status) => (ok += status === 200 ? 1 : 0) })
+      registrar.onRequest({ request, flow, respond: (status) => (ok += status === 200 ? 1 : 0), refuse: () => {} })
   })
   if (ok !== 2 * USERS) throw new Error(`${ok} succeeded`)
   return { challenge, digest, register }

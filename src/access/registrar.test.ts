@@ -109,11 +109,10 @@ class Rig {
     assert.ok(request instanceof Request)
     assert.equal(checkRequest(request), null)
     const responses: string[] = []
-    this.registrar.onRequest({
-      request,
-      flow,
-      respond: (status, reason, lines) => responses.push(`SIP/2.0 ${status} ${reason}\r\n${lines ?? ''}\r\n`),
-    })
+    const answer = (status: number, reason?: string, lines?: string): void => {
+      responses.push(`SIP/2.0 ${status} ${reason}\r\n${lines ?? ''}\r\n`)
+    }
+    this.registrar.onRequest({ request, flow, respond: answer, refuse: answer })
     assert.equal(responses.length, 1)
     const response = parseMessage(responses[0] ?? '')
     assert.ok(response instanceof Response)

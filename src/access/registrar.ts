@@ -27,6 +27,8 @@ export interface RegisterTransaction {
   readonly flow: Flow
   /** `headers` are complete lines with CRLF. */
   respond(status: number, reason?: string, headers?: string): unknown
+  /** Answers somebody who has not shown who he is: without keeping state for a copy of the request (§8.2.7). */
+  refuse(status: number, reason?: string, headers?: string): void
 }
 
 export interface RegistrarSettings extends ExpiryBounds {
@@ -101,7 +103,7 @@ export class Registrar {
     const outcome = this.#authenticator.authenticate(request, flow.remote, 'www')
     if (!outcome.ok) {
       this.#count(outcome.status)
-      transaction.respond(outcome.status, outcome.reason, outcome.headers)
+      transaction.refuse(outcome.status, outcome.reason, outcome.headers)
       return
     }
     // Steps 5 and 4.

@@ -43,6 +43,12 @@ export class NonInviteServerTransaction extends ServerTransaction implements Tim
     else if (this.state === 'trying') this.#enter('proceeding')
   }
 
+  /** Without state (§8.2.7, §26.3.2.4): a copy of the request is answered anew, and costs a stranger's victim no memory. */
+  override refuse(status: number, reason?: string, headers = ''): void {
+    this.respond(status, reason, headers, '', this.layer.statelessTag(this.request))
+    if (this.state === 'completed') this.#enter('terminated')
+  }
+
   /** Whether a final response was sent. */
   get isAnswered(): boolean {
     return this.state === 'completed' || this.state === 'terminated'

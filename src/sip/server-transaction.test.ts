@@ -26,6 +26,10 @@ class Rig implements ServerTransactionLayer {
     return this.replacement ?? flow
   }
 
+  statelessTag(): string {
+    return 'stateless'
+  }
+
   onServerTerminated(_transaction: ServerTransaction): void {
     this.ended += 1
     this.timeline.note('terminated')
@@ -162,6 +166,15 @@ test('an abandoned request is let go without an answer (RFC 4320 §4.2)', () => 
   transaction.abandon()
   rig.clock.pass(100_000)
   assert.deepEqual(rig.timeline.entries, ['0 terminated'])
+})
+
+test('a refused request other than INVITE leaves nothing behind, and a copy of it gets the same tag (§8.2.7, §26.3.2.4)', () => {
+  const rig = new Rig()
+  const transaction = rig.other('REGISTER')
+  transaction.refuse(401)
+  assert.deepEqual(rig.timeline.entries, ['0 401', '0 terminated'])
+  assert.match(rig.timeline.texts.at(-1) ?? '', /\r\nTo: [^\r]*;tag=stateless\r\n/)
+  assert.equal(rig.ended, 1)
 })
 
 test('when the connection of a request has closed its response takes another one (§18.2.2)', () => {

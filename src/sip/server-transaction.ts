@@ -12,6 +12,8 @@ export interface ServerTransactionLayer {
   /** The flow for responses (§18.2.2). */
   flowForResponse(request: Request, flow: Flow): Flow
   onServerTerminated(transaction: ServerTransaction): void
+  /** The To tag that every copy of the request gets when nothing is kept of it (§8.2.7). */
+  statelessTag(request: Request): string
   /** A response went out for the first time. */
   onResponseSent(method: string, status: number): void
 }

@@ -191,9 +191,11 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
       return
     }
     const hasToTag = request.to.tag !== null
-    const mergeKey = hasToTag
-      ? ''
-      : `${request.from.tag ?? ''} ${request.callId} ${request.header(HeaderId.cseq) ?? ''}`
+    // A REGISTER that comes over two paths is told apart by its CSeq (§10.3 step 7).
+    const mergeKey =
+      hasToTag || method === 'REGISTER'
+        ? ''
+        : `${request.from.tag ?? ''} ${request.callId} ${request.header(HeaderId.cseq) ?? ''}`
     const merged = mergeKey === '' ? undefined : this.#merges.get(mergeKey)
     const transaction =
       method === 'INVITE'
@@ -229,14 +231,14 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
 
   /** Answers a request without keeping state (§8.2.7). */
   respondStateless(request: Request, flow: Flow, status: number, reason: string, headers: string): void {
-    const tag = this.#statelessTag(request)
+    const tag = this.statelessTag(request)
     const text = new ResponseWriter(request, flow.remote).write(status, reason, tag, headers, '')
     this.flowForResponse(request, flow).send(text)
     this.onResponseSent(request.method, status)
   }
 
   /** §8.2.7: copies of one request get the same tag, without anything being kept of it. */
-  #statelessTag(request: Request): string {
+  statelessTag(request: Request): string {
     const text = `${request.topmostVia.branch} ${request.callId} ${request.cseq.number}`
     let low = this.#statelessKey
     let high = ~this.#statelessKey
