@@ -18,6 +18,7 @@ const USAGE = `npm run bench -- [options]
   --quick       one short run of each: for a look, not for the table
   --only NAME   one measure; may be given several times: ${Object.keys(MEASURES).join(', ')}
   --soak        also ten minutes at half the highest rate
+  --soak-rate N calls a second of the soak, when the highest rate is not measured in the same run
   --no-peer     without Kamailio
   --peer-only   Kamailio alone
   --alone       the switch without its supervisor
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
     soak: { type: 'boolean', default: false },
+    'soak-rate': { type: 'string', default: '500' },
     peer: { type: 'boolean', default: true },
     'peer-only': { type: 'boolean', default: false },
     alone: { type: 'boolean', default: false },
@@ -98,6 +100,7 @@ const bench: Bench = {
   effort,
   say: (line) => void process.stderr.write(`  ${line}\n`),
   callRates: new Map(),
+  soakRate: Number(options['soak-rate']),
 }
 
 process.once('SIGINT', () => process.exit(130))

@@ -70,6 +70,8 @@ export interface Bench {
   readonly say: (line: string) => void
   /** Highest call rate found per target name, for the soak. */
   readonly callRates: Map<string, number>
+  /** Calls a second of the soak when `callRates` has none. */
+  readonly soakRate: number
 }
 
 export type Measure = (bench: Bench) => Promise<readonly Row[]>
@@ -287,7 +289,8 @@ async function soak(bench: Bench): Promise<readonly Row[]> {
   const failures: Figure[] = []
   const { soakSeconds } = bench.effort
   for (const target of bench.targets) {
-    const perSecond = Math.round((bench.callRates.get(target.name) ?? 1_000) / 2)
+    const highest = bench.callRates.get(target.name)
+    const perSecond = highest === undefined ? bench.soakRate : Math.round(highest / 2)
     await bench.loads.calls(target, perSecond, Math.ceil(soakSeconds / 10))
     // Transactions live for 32 s (RFC 3261 timers): both readings are taken when those of the load are gone.
     await sleep(35_000)
