@@ -560,11 +560,20 @@ test('a target that cannot be reached at all leads to the next one at once', () 
   rig.ackRefusal()
   rig.assertOver()
   assert.equal(rig.last.routesTried[0]?.why, 'SIP_UNRESOLVED')
-  const alone = new CallRig({ target })
+  const alone = new CallRig({ trunks: true, target })
   alone.invite()
   assert.deepEqual(alone.finals(), [500])
   alone.ackRefusal()
   alone.assertOver()
+})
+
+test('a telephone to which there is no way is temporarily unavailable (§21.4.18)', () => {
+  const rig = new CallRig({ target: (given) => ({ ...given, nextHop: 'tel:+12025550101' }) })
+  rig.invite()
+  assert.deepEqual(rig.finals(), [480])
+  rig.ackRefusal()
+  rig.assertOver()
+  assert.equal(rig.last.releaseCode, 'SIP_UNRESOLVED')
 })
 
 test('a registered telephone is called over its flow, and everything in the dialog goes there (RFC 5626 §5.3)', () => {

@@ -328,7 +328,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     if (branch.client.isCancelled) return // It was taken back: the call goes on without it.
     if (status === 422 && response !== null && this.#retryLonger(branch, response)) return
     if (status >= 300 && status < 400 && response !== null && this.#redirect(branch, response)) return
-    this.#noteFailure({ status, response, code })
+    this.#noteFailure({ status: isUnreachable(branch, status, response) ? 480 : status, response, code })
     if (status >= 600) this.#cancelBranches(branch, '') // §16.7 step 5.
     if (!this.#hasLive) this.#stageFailed(branch, status)
   }
@@ -762,6 +762,11 @@ const LOSS_CODES: Readonly<Record<SessionLoss, string>> = {
   noPrack: 'SESSION_NO_PRACK',
   expired: 'SESSION_EXPIRED',
   gone: 'SESSION_GONE',
+}
+
+/** A subscriber's phone to which there is no way: it is the callee that is not there, no fault of ours (§21.4.18). */
+function isUnreachable(branch: Branch, status: number, response: Response | null): boolean {
+  return response === null && status === 503 && branch.target.trunkGroup === null
 }
 
 /** RSeq of a reliable provisional response (RFC 3262 §4), or 0. */

@@ -1,4 +1,4 @@
-// Q.850 causes and SIP status codes: RFC 3398 §7.2.4.1 and §8.2.6.1.
+// Q.850 causes and SIP status codes: RFC 3398 §8.2.6.1.
 
 const CAUSE_FROM_STATUS: Readonly<Record<number, number>> = {
   400: 41,
