@@ -1,24 +1,27 @@
 // Request methods: RFC 3261 §7.1 and the registry of RFC 3262, 3265, 3311, 3428, 3515, 3903, 6086.
 
+/** The registered methods. */
+export const METHODS = [
+  'INVITE',
+  'ACK',
+  'BYE',
+  'CANCEL',
+  'REGISTER',
+  'OPTIONS',
+  'PRACK',
+  'UPDATE',
+  'INFO',
+  'MESSAGE',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'REFER',
+  'PUBLISH',
+] as const
+
 // By length: a look-up compares with at most three texts.
 const KNOWN: readonly (readonly string[] | undefined)[] = (() => {
   const lists: string[][] = []
-  for (const method of [
-    'INVITE',
-    'ACK',
-    'BYE',
-    'CANCEL',
-    'REGISTER',
-    'OPTIONS',
-    'PRACK',
-    'UPDATE',
-    'INFO',
-    'MESSAGE',
-    'SUBSCRIBE',
-    'NOTIFY',
-    'REFER',
-    'PUBLISH',
-  ]) {
+  for (const method of METHODS) {
     const list = lists[method.length] ?? []
     list.push(method)
     lists[method.length] = list

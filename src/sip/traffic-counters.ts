@@ -2,23 +2,7 @@
 
 import type { Counter, Counters } from '#core/counters.ts'
 import type { TransportName } from '#sip/flow.ts'
-
-const METHODS = [
-  'INVITE',
-  'ACK',
-  'BYE',
-  'CANCEL',
-  'REGISTER',
-  'OPTIONS',
-  'PRACK',
-  'UPDATE',
-  'INFO',
-  'MESSAGE',
-  'SUBSCRIBE',
-  'NOTIFY',
-  'REFER',
-  'PUBLISH',
-] as const
+import { METHODS } from '#sip/method.ts'
 
 /** The messages of one direction on one transport. */
 export class TrafficCounters {

@@ -12,6 +12,7 @@ import { HeaderId } from '#sip/header-id.ts'
 import { InviteClientTransaction } from '#sip/invite-client-transaction.ts'
 import { InviteServerTransaction } from '#sip/invite-server-transaction.ts'
 import type { Request, Response } from '#sip/message.ts'
+import { knownMethod } from '#sip/method.ts'
 import { NonInviteClientTransaction } from '#sip/non-invite-client-transaction.ts'
 import { NonInviteServerTransaction } from '#sip/non-invite-server-transaction.ts'
 import { branchFrom, type OutgoingRequest } from '#sip/outgoing-request.ts'
@@ -52,8 +53,8 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
   readonly #strayResponses: Counter
   readonly #absorbed: Counter
   readonly #overflow: Counter
-  readonly #responses = new Map<string, Counter>()
-  readonly #requests = new Map<string, Counter>()
+  readonly #responses = new Map<string, (Counter | undefined)[]>()
+  readonly #requests = new Map<string, (Counter | undefined)[]>()
   readonly #ports: Ports
 
   /** `shard` is one character that every identifier minted here carries. */
@@ -271,14 +272,19 @@ export class TransactionLayer implements TransportUser, ServerTransactionLayer, 
     this.#count(this.#requests, 'carillon_sip_requests_sent_total', method, 0)
   }
 
-  #count(table: Map<string, Counter>, name: string, method: string, status: number): void {
-    const known = KNOWN_METHODS.has(method) ? method : 'other'
-    const key = status === 0 ? known : `${known}${status}`
-    let counter = table.get(key)
+  /** `status` 0 counts a request. One list a method, by status: nothing is made up for a look-up. */
+  #count(table: Map<string, (Counter | undefined)[]>, name: string, method: string, status: number): void {
+    const known = knownMethod(method) ?? 'other'
+    let counters = table.get(known)
+    if (counters === undefined) {
+      counters = []
+      table.set(known, counters)
+    }
+    let counter = counters[status]
     if (counter === undefined) {
       const labels = status === 0 ? `{method="${known}"}` : `{method="${known}",status="${status}"}`
       counter = this.#ports.counters.counter(name + labels, 'SIP messages sent, retransmissions by timers not counted.')
-      table.set(key, counter)
+      counters[status] = counter
     }
     counter.value += 1
   }
@@ -296,10 +302,6 @@ function isOfSameHop(cancel: Request, flow: Flow, invite: InviteServerTransactio
   const { callId, from, cseq } = invite.request
   return cancel.callId === callId && cancel.from.tag === from.tag && cancel.cseq.number === cseq.number
 }
-
-const KNOWN_METHODS: ReadonlySet<string> = new Set(
-  'INVITE ACK BYE CANCEL REGISTER OPTIONS PRACK UPDATE INFO MESSAGE SUBSCRIBE NOTIFY REFER PUBLISH'.split(' '),
-)
 
 /** The client transaction of a CANCEL: a non-INVITE transaction whose outcome nobody waits for (§9.1). */
 class CancelClientTransaction extends NonInviteClientTransaction {
