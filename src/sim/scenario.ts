@@ -27,8 +27,8 @@ const DOMAIN = 'sim.example'
 /** From the last new call until everybody leaves, and from then until nothing may be left: the longest timers fit in each. */
 const TALKING_MS = 130_000
 const SETTLING_MS = 420_000
-/** What may be armed at idle: the upkeep of registrations, journals and names, whatever the number of calls before. */
-const IDLE_TIMERS_MAX = 4
+/** What may be armed at idle, whatever the number of calls before: the upkeep of registrations, of two journals, and of peers' names with three questions each. */
+const IDLE_TIMERS_MAX = 8
 /** How long the two ends of one call may differ about its end: a BYE repeated until timer F, or a session timer. */
 const AGREEMENT_MS = 170_000
 

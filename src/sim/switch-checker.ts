@@ -24,6 +24,8 @@ export interface KnownAgent {
 
 interface Asked {
   readonly source: string
+  /** Where copies of it came from. */
+  readonly sources: Set<string>
   readonly connection: number
   readonly method: string
   readonly callId: string
@@ -219,10 +221,15 @@ export class SwitchChecker implements WireObserver {
       }
     }
     const key = transactionOf(message)
-    if (this.#asked.has(key)) return
+    const known = this.#asked.get(key)
+    if (known !== undefined) {
+      known.sources.add(place) // A copy may come through another mapping of the same NAT.
+      return
+    }
     const { connection } = event
     this.#asked.set(key, {
       source: place,
+      sources: new Set([place]),
       connection,
       method,
       callId: message.callId,
@@ -271,7 +278,7 @@ export class SwitchChecker implements WireObserver {
       return
     }
     const moved = asked.connection !== 0 && this.#closedConnections.has(asked.connection)
-    if (asked.source !== place && !moved)
+    if (!asked.sources.has(place) && !moved)
       this.#fault(`sent a response to ${place}; the request came from ${asked.source}`, text)
     if (message.status < 200) return
     asked.finals.add(`${message.status}/${message.toTag}`)
