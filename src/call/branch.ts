@@ -25,6 +25,8 @@ export interface Pair {
   readonly number: number
   /** RSeq of the last reliable provisional response in order (RFC 3262 §4), or 0. */
   remoteRseq: number
+  /** Whether a reliable provisional response has carried the callee's description: one in the 2xx repeats it (RFC 6337 §2.2). */
+  isDescribed: boolean
   /** RSeq values of the callee whose PRACK the caller owes, in the order of what it was sent; 0: ours alone. */
   readonly racks: number[]
 }

@@ -866,6 +866,26 @@ test('a reliable response passes reliably, and the PRACK of the caller goes to t
   rig.assertOver()
 })
 
+test('an offer that a reliable response made is not made again by the 2xx: the callee gets its ACK at once (RFC 6337 §2.2)', () => {
+  const rig = new CallRig()
+  rig.invite({ headers: RELIABLE })
+  const invite = rig.callee(0).request()
+  rig.callee(0).reply(invite, 183, { sdp: SDP, ...reliable(5) })
+  const progress = parseResponse(rig.caller.texts().at(-1) ?? '')
+  rig.caller.joined(progress)
+  rig.caller.ask('PRACK', { headers: `RAck: ${progress.header(HeaderId.rseq)} 1 INVITE\r\n`, sdp: SDP_2 })
+  const prack = rig.callee(0).request()
+  assert.equal(prack.body, SDP_2)
+  rig.callee(0).reply(prack, 200)
+  rig.caller.texts()
+  rig.callee(0).reply(invite, 200, { sdp: SDP })
+  assert.deepEqual(rig.callee(0).names(), ['ACK'])
+  rig.caller.texts()
+  rig.caller.ask('ACK', { sequence: 1 })
+  rig.callee(0).ask('BYE')
+  rig.assertOver()
+})
+
 test('in an early dialog with its exchange complete, UPDATE passes in either direction (RFC 3311 §5.1)', () => {
   const rig = new CallRig()
   rig.invite({ sdp: SDP, headers: `${RELIABLE}Allow: INVITE, UPDATE\r\n` })

@@ -207,7 +207,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       // RFC 3262 §4: only the next in order is taken; the first may have any number.
       if (pair.remoteRseq !== 0 && rseq !== pair.remoteRseq + 1) return
       pair.remoteRseq = rseq
-      if (response.hasSdp) pair.outbound.offer = this.#isDelayed ? 'remote' : 'none'
+      if (response.hasSdp) {
+        pair.outbound.offer = this.#isDelayed ? 'remote' : 'none'
+        pair.isDescribed = true
+      }
     }
     this.#relayProgress(pair, response, lines, rseq)
   }
@@ -274,7 +277,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     outbound.confirmed(response)
     const sequence = response.cseq.number
     const delayed = this.#isDelayed
-    const offered = delayed && response.hasSdp && outbound.offer === 'none'
+    const offered = delayed && response.hasSdp && !winner.isDescribed
     if (offered) {
       outbound.offer = 'remote'
       this.#ackAnswer = { from: inbound, to: outbound, sequence }
@@ -714,7 +717,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, branch.timer)
     outbound.notePeer(response)
     if (request.hasSdp) outbound.offer = 'local'
-    const pair: Pair = { inbound, outbound, number: this.#pairCount, remoteRseq: 0, racks: [] }
+    const pair: Pair = { inbound, outbound, number: this.#pairCount, remoteRseq: 0, isDescribed: false, racks: [] }
     branch.pairs.set(tag, pair)
     return pair
   }
