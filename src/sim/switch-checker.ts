@@ -311,8 +311,6 @@ export class SwitchChecker implements WireObserver {
       for (const [uri, untilMs] of this.#bound.get(address) ?? []) {
         // A change may just have removed the phone's own binding; one that runs out now may be gone.
         if (untilMs < nowMs + 1_000 || told.has(uri)) continue
-        // RFC 5626 §7: a binding that only its connection could reach ended with it, crash or not.
-        if (/;transport=t(?:cp|ls)/.test(uri) && this.#closedConnections.size > 0) continue
         if (!isChange || !uri.includes(`zq${asker}x`))
           this.#fault(`forgot the binding ${uri} of ${address} in a crash`, text)
       }
