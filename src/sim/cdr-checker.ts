@@ -69,12 +69,7 @@ function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>, p
   if (last.type === 'ATTEMPT') {
     return caller.answeredMs >= 0 && !powerLost ? [`${name} was answered and has an ATTEMPT`] : []
   }
-  if (caller.answeredMs < 0) {
-    // A 2xx for a connection that is gone never was on the wire; nobody acknowledged it either.
-    const remote = last.legs.find(({ side }) => side === 'caller')?.remote ?? ''
-    const isGone = last.releaseCode === 'SESSION_NO_ACK' && !remote.startsWith('udp:')
-    return crashed || caller.cutOff || isGone ? [] : [`${name} has a STOP and was never answered`]
-  }
+  if (caller.answeredMs < 0) return crashed || caller.cutOff ? [] : [`${name} has a STOP and was never answered`]
   // What a restart closes has the last sign of life as its end.
   if (crashed || last.releaseCode === 'NODE_RESTART') return []
   const ends = last.legs.map(({ callId }) => legs.get(callId)?.endedMs ?? -1).filter((endedMs) => endedMs >= 0)
