@@ -42,8 +42,8 @@ class ForkedSwitch implements SwitchProcess {
 }
 
 /**
- * A young generation that stays in the processor's cache: with paced calls (100/s) a fifth less CPU time than with 32 MB, and no
- * more at the highest rate (bench/call-cpu.ts).
+ * A young generation that stays in the processor's cache. In three noisy runs with paced calls it looked cheaper than 32 MB, and no dearer
+ * at the highest rate (bench/call-cpu.ts); not compared over the wire.
  */
 const SWITCH_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=8']
 
