@@ -382,10 +382,10 @@ class Scenario {
       // Lines that a failing disk never took may be lost as with power.
       const isLossy = power || node.disk.untaken > 0
       if (isLossy) this.#powerLost = true
-      node.crash(power)
-      this.#crashedMs.push(this.#world.nowMs)
       // Expiries stand on the disk in wall time: when that jumped, bindings may rightly be too old.
       this.#checker.onCrash(isLossy || this.#clockStepped)
+      node.crash(power)
+      this.#crashedMs.push(this.#world.nowMs)
       this.#world.after(deadMs, () => {
         if (!node.isRunning) node.start()
       })

@@ -43,6 +43,12 @@ interface Invited {
   cancelledMs: number
 }
 
+/** A binding that a phone was told of: until when it holds, and the connection that its registration came on. */
+interface Told {
+  readonly untilMs: number
+  readonly connection: number
+}
+
 interface Answered {
   readonly connection: number
   readonly atMs: number
@@ -58,7 +64,7 @@ export interface LegTimes {
   endedMs: number
   /** The switch died while the leg was known. */
   crashed: boolean
-  /** The connection of its INVITE broke: what the switch sent then never was on the wire. */
+  /** The connection of its INVITE ended: what the switch had to send over it never was on the wire. */
   cutOff: boolean
   refused: number
 }
@@ -88,8 +94,8 @@ export class SwitchChecker implements WireObserver {
   readonly #invited = new Map<string, Invited>()
   readonly #streams = new Map<string, string>()
   readonly #closedConnections = new Set<number>()
-  /** By address of record: contact → world time of expiry, as last told to a phone. */
-  readonly #bound = new Map<string, Map<string, number>>()
+  /** By address of record and contact, as last told to a phone. */
+  readonly #bound = new Map<string, Map<string, Told>>()
   /** Addresses of record whose bindings must be found again after a crash. */
   readonly #unproven = new Set<string>()
   bindingsProven = 0
@@ -124,7 +130,10 @@ export class SwitchChecker implements WireObserver {
     for (const leg of this.legs.values()) if (leg.endedMs < 0) leg.crashed = true
     this.#unproven.clear()
     if (power) this.#bound.clear()
-    else for (const address of this.#bound.keys()) this.#unproven.add(address)
+    for (const [address, told] of this.#bound) {
+      for (const [uri, { connection }] of told) if (this.#endedWith(uri, connection)) told.delete(uri)
+      this.#unproven.add(address)
+    }
   }
 
   /** Expiries stand on the disk in wall time: what an earlier process stored may be too old now. */
@@ -133,7 +142,7 @@ export class SwitchChecker implements WireObserver {
   }
 
   onWire(event: WireEvent): void {
-    if (event.fate === 'closed') this.#closedConnections.add(event.connection)
+    if (event.fate === 'closed') this.#onClosed(event)
     if (event.at !== this.#machine || (event.fate !== 'sent' && event.fate !== 'delivered')) return
     const remote = event.fate === 'sent' ? event.destination : event.source
     const place = event.connection === 0 ? endpointText(remote) : `connection ${event.connection}`
@@ -152,8 +161,6 @@ export class SwitchChecker implements WireObserver {
   finish(healthy: boolean): void {
     const nowMs = this.#world.nowMs
     for (const asked of this.#asked.values()) {
-      if (asked.method === 'INVITE' && this.#closedConnections.has(asked.connection))
-        this.#leg(asked.callId).cutOff = true
       if (asked.finals.size > 0 || asked.method === 'ACK' || this.#closedConnections.has(asked.connection)) continue
       // RFC 4320 §4.2: when the far side stays silent, a 408 to anything but INVITE must not be sent.
       if (!healthy && RELAYED.has(asked.method)) continue
@@ -174,6 +181,20 @@ export class SwitchChecker implements WireObserver {
       if (!answered.done && !isCutOff)
         this.#fault(`owes an ACK for the 2xx of ${answered.atMs.toFixed(0)} ms`, answered.text)
     }
+  }
+
+  #onClosed(event: WireEvent): void {
+    this.#closedConnections.add(event.connection)
+    for (const { method, connection, callId } of this.#asked.values()) {
+      if (method === 'INVITE' && connection === event.connection) this.#leg(callId).cutOff = true
+    }
+  }
+
+  /** RFC 5626 §5.3: whom nothing but a connection reaches, as behind a NAT, is bound no longer than the connection lives. */
+  #endedWith(uri: string, connection: number): boolean {
+    if (!this.#closedConnections.has(connection)) return false
+    const [agent] = this.#heard.get(`connection ${connection}`) ?? []
+    return agent !== undefined && (this.#agents.get(agent)?.addresses.length ?? 0) > 1 && uri.includes(`zq${agent}x`)
   }
 
   // ── in ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,11 +302,11 @@ export class SwitchChecker implements WireObserver {
     if (!asked.sources.has(place) && !moved)
       this.#fault(`sent a response to ${place}; the request came from ${asked.source}`, text)
     if (message.status < 200) return
+    if (asked.method === 'BYE' && message.status === 481) this.#notEnded(asked)
     asked.finals.add(`${message.status}/${message.toTag}`)
     if (asked.finals.size > 1)
       this.#fault(`answered one ${asked.method} in two ways: ${[...asked.finals].join(' and ')}`, text)
-    if (asked.method === 'REGISTER' && message.status === 200)
-      this.#onRegistered(message, text, /\r\n(contact|m) *:/i.test(asked.text))
+    if (asked.method === 'REGISTER' && message.status === 200) this.#onRegistered(message, text, asked)
     if (asked.method !== 'INVITE') return
     const leg = this.#leg(message.callId)
     if (message.status >= 300) {
@@ -299,16 +320,23 @@ export class SwitchChecker implements WireObserver {
   }
 
   /** RFC 3261 §10.3 step 8: the 200 lists all bindings. After a crash the list still has every one that had been told. */
-  #onRegistered(message: SipText, text: string, isChange: boolean): void {
+  #onRegistered(message: SipText, text: string, asked: Asked): void {
     const address = uriOf(message.get('to'))
     const nowMs = this.#world.nowMs
-    const told = new Map<string, number>()
+    const isChange = /\r\n(contact|m) *:/i.test(asked.text)
+    const asker = /zq(\d+)x/.exec(message.callId)?.[1]
+    const before = this.#bound.get(address)
+    const told = new Map<string, Told>()
     for (const contact of message.all('contact')) {
-      told.set(uriOf(contact), nowMs + 1_000 * Number(/;\s*expires=(\d+)/i.exec(contact)?.[1] ?? 0))
+      const uri = uriOf(contact)
+      const isOwn = isChange && uri.includes(`zq${asker}x`)
+      told.set(uri, {
+        untilMs: nowMs + 1_000 * Number(/;\s*expires=(\d+)/i.exec(contact)?.[1] ?? 0),
+        connection: isOwn ? asked.connection : (before?.get(uri)?.connection ?? 0),
+      })
     }
     if (this.#unproven.delete(address)) {
-      const asker = /zq(\d+)x/.exec(message.callId)?.[1]
-      for (const [uri, untilMs] of this.#bound.get(address) ?? []) {
+      for (const [uri, { untilMs }] of before ?? []) {
         // A change may just have removed the phone's own binding; one that runs out now may be gone.
         if (untilMs < nowMs + 1_000 || told.has(uri)) continue
         if (!isChange || !uri.includes(`zq${asker}x`))
@@ -349,6 +377,12 @@ export class SwitchChecker implements WireObserver {
   #ended(callId: string): void {
     const leg = this.#leg(callId)
     if (leg.endedMs < 0) leg.endedMs = this.#world.nowMs
+  }
+
+  /** A BYE that the switch knows no dialog for, such as one that overtook its own 2xx on another connection, ended nothing. */
+  #notEnded(bye: Asked): void {
+    const leg = this.#leg(bye.callId)
+    if (leg.endedMs === bye.atMs) leg.endedMs = -1
   }
 
   #leg(callId: string): LegTimes {
