@@ -94,14 +94,14 @@ export class Agent {
 
   /** An identifier of this agent's: tag, Call-ID or the rest of a branch. */
   mint(): string {
-    return `zq${this.profile.index}x${(this.#minted++).toString(36)}x${this.random.word(10)}`
+    return `Zq${this.profile.index}x${(this.#minted++).toString(36)}x${this.random.word(10)}`
   }
 
   /** How others reach this agent, as it believes. */
   get contact(): string {
     const { index, host, port, transport } = this.profile
     const at = endpointText({ host, port, family: familyOf(host) })
-    return `<sip:zq${index}xc@${at}${transport === 'udp' ? '' : `;transport=${transport}`}>`
+    return `<sip:Zq${index}xc@${at}${transport === 'udp' ? '' : `;transport=${transport}`}>`
   }
 
   get serverWay(): Way {

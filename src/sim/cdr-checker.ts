@@ -6,8 +6,6 @@ import type { LegTimes } from '#sim/switch-checker.ts'
 
 /** Rounding to whole milliseconds on both sides. */
 const TOLERANCE_MS = 5
-/** 64·T1: the longest that a BYE waits for an ACK. */
-const BYE_HELD_MS = 32_000
 
 /**
  * What is wrong with the records; empty when nothing. `invited` are the callers' Call-IDs of the calls that rang somewhere:
@@ -80,9 +78,7 @@ function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>, p
   const accepted = last.legs.map(({ callId }) => legs.get(callId)?.acceptedMs ?? -1).filter((atMs) => atMs >= 0)
   const longestMs = endedMs - Math.min(caller.answeredMs, ...accepted)
   const recordMs = last.durationMs ?? Number.NaN
-  // A BYE of the switch's own waits for the ACK to its 2xx (RFC 3261 §15); the record ends when the call did.
-  const heldMs = last.releaseParty === 'switch' ? BYE_HELD_MS : 0
-  return recordMs >= wireMs - TOLERANCE_MS - heldMs && recordMs <= longestMs + TOLERANCE_MS
+  return recordMs >= wireMs - TOLERANCE_MS && recordMs <= longestMs + TOLERANCE_MS
     ? []
     : [`${name} lasted ${wireMs} ms on the wire, ${recordMs} in its STOP`]
 }

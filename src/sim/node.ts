@@ -63,9 +63,9 @@ export class SimNode<A extends object = object> {
     return this.#application
   }
 
-  /** Timers that the process has armed now; 0 when none runs. */
-  get timersArmed(): number {
-    return this.#clock?.armed ?? 0
+  /** Names of the timers that the process has armed now; none when none runs. */
+  get armedTimers(): readonly string[] {
+    return this.#clock?.armedNames() ?? []
   }
 
   get openSockets(): number {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { Timer } from '#core/clock.ts'
 import type { DatagramSocket, Endpoint, Net } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import type { Journal, Store } from '#core/store.ts'
@@ -173,6 +174,30 @@ const MUTATIONS: readonly {
     sabotage: sabotageStore(/^cdr\//, (line) =>
       line.replace(/"durationMs":(\d+)/, (_whole, durationMs) => `"durationMs":${Number(durationMs) + 1_000}`),
     ),
+  },
+  {
+    name: 'keeps the answers to UPDATE and INFO for itself, where messages are lost too',
+    caught: /owes a final response to the (UPDATE|INFO)/,
+    sabotage: sabotageSocket((text, to, socket) => {
+      if (!isFinal(text, 'UPDATE') && !isFinal(text, 'INFO')) socket.send(bytesOf(text), to)
+    }),
+    faults: new Set(['loss']),
+  },
+  {
+    name: 'leaves a timer behind with each call',
+    caught: /timers 'leftover' armed at idle/,
+    sabotage: (ports) => ({
+      ...ports,
+      clock: {
+        now: () => ports.clock.now(),
+        wallMs: () => ports.clock.wallMs(),
+        arm: (timer, name, delayMs) => {
+          ports.clock.arm(timer, name, delayMs)
+          if (name === 'noAnswer') ports.clock.arm(new Timer({ onTimer() {} }), 'leftover', 86_400_000)
+        },
+        cancel: (timer) => ports.clock.cancel(timer),
+      },
+    }),
   },
   {
     name: 'forgets bindings when it dies',

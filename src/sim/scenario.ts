@@ -27,8 +27,19 @@ const DOMAIN = 'sim.example'
 /** From the last new call until everybody leaves, and from then until nothing may be left: the longest timers fit in each. */
 const TALKING_MS = 130_000
 const SETTLING_MS = 420_000
-/** What may be armed at idle, whatever the number of calls before: the upkeep of registrations, of two journals, and of peers' names with three questions each. */
-const IDLE_TIMERS_MAX = 8
+const PHONES_MAX = 8
+/**
+ * What may be armed at idle, and how many of each, whatever the number of calls before: the upkeep of bindings that phones
+ * left behind, and of their connections that broke without a word; the look at the peers' addresses, and what that look asks
+ * of the world (three questions for each of two names) with two journals' writes. None is of a call or of what a call has.
+ */
+const IDLE_TIMERS: ReadonlyMap<string, number> = new Map([
+  ['expire', 1],
+  ['keepAlive', 1],
+  ['refresh', 1],
+  ['idle', PHONES_MAX],
+  ['task', 8],
+])
 /** How long the two ends of one call may differ about its end: a BYE repeated until timer F, or a session timer. */
 const AGREEMENT_MS = 170_000
 
@@ -146,7 +157,7 @@ class Scenario {
   }
 
   run(): ScenarioReport {
-    const phones = this.#options.phones ?? this.#random.between(2, 8)
+    const phones = this.#options.phones ?? this.#random.between(2, PHONES_MAX)
     const carriers = this.#random.between(0, 2)
     this.#startSwitch(phones, carriers)
     this.#world.runUntil(1)
@@ -431,7 +442,10 @@ class Scenario {
     const called = this.#ledger.ends.filter(({ role, key }) => role === 'callee' && key !== '')
     const invited = new Set(called.map(({ key }) => key.slice('key-'.length)))
     for (const problem of checkCdrs(node.disk, this.#checker.legs, invited, this.#powerLost)) fail(problem)
-    if (node.timersArmed > IDLE_TIMERS_MAX) fail(`${node.timersArmed} timers armed at idle in the switch`)
+    for (const [name, timers] of Map.groupBy(node.armedTimers, (timer) => timer)) {
+      if (timers.length > (IDLE_TIMERS.get(name) ?? 0))
+        fail(`${timers.length} timers '${name}' armed at idle in the switch`)
+    }
     this.#world.raise()
   }
 

@@ -8,8 +8,8 @@ import type { World } from '#sim/world.ts'
 import { checkRequest, checkResponse } from '#sip/check.ts'
 import { ParseProblem, parseMessage, Request, Response } from '#sip/message.ts'
 
-/** What agents mint begins so; a token of the switch's may have the letters inside by chance. */
-const MARK = /(?<![A-Za-z0-9])(?:z9hG4bK)?zq(\d+)x/g
+/** What agents mint begins so; the switch mints no capital letters. */
+const MARK = /(?<![A-Za-z0-9])(?:z9hG4bK)?Zq(\d+)x/g
 const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|2001:db8:[0-9a-f:]+/g
 /** How long after a 2xx its ACK may be missing before the call must have been ended (64 × T1). */
 const LIFETIME_MS = 32_000
@@ -47,6 +47,13 @@ interface Invited {
 interface Told {
   readonly untilMs: number
   readonly connection: number
+}
+
+/** A request that the switch made of one it was asked: the other side may stay silent. */
+interface Relayed {
+  readonly method: string
+  readonly sentMs: number
+  answered: boolean
 }
 
 interface Answered {
@@ -92,6 +99,8 @@ export class SwitchChecker implements WireObserver {
   readonly #toAcknowledge = new Map<string, Answered>()
   /** INVITEs that this process of the switch has sent, by branch: only it can know the answers. */
   readonly #invited = new Map<string, Invited>()
+  /** Requests that this process of the switch has passed on, by branch. */
+  readonly #relayed = new Map<string, Relayed>()
   readonly #streams = new Map<string, string>()
   readonly #closedConnections = new Set<number>()
   /** By address of record and contact, as last told to a phone. */
@@ -126,6 +135,7 @@ export class SwitchChecker implements WireObserver {
     this.#accepted.clear()
     this.#toAcknowledge.clear()
     this.#invited.clear()
+    this.#relayed.clear()
     this.#streams.clear()
     for (const leg of this.legs.values()) if (leg.endedMs < 0) leg.crashed = true
     this.#unproven.clear()
@@ -162,8 +172,7 @@ export class SwitchChecker implements WireObserver {
     const nowMs = this.#world.nowMs
     for (const asked of this.#asked.values()) {
       if (asked.finals.size > 0 || asked.method === 'ACK' || this.#closedConnections.has(asked.connection)) continue
-      // RFC 4320 §4.2: when the far side stays silent, a 408 to anything but INVITE must not be sent.
-      if (!healthy && RELAYED.has(asked.method)) continue
+      if (!healthy && this.#wasSilent(asked)) continue
       this.#fault(
         `owes a final response to the ${asked.method} of ${asked.atMs.toFixed(0)} ms from ${asked.source}`,
         asked.text,
@@ -194,13 +203,25 @@ export class SwitchChecker implements WireObserver {
   #endedWith(uri: string, connection: number): boolean {
     if (!this.#closedConnections.has(connection)) return false
     const [agent] = this.#heard.get(`connection ${connection}`) ?? []
-    return agent !== undefined && (this.#agents.get(agent)?.addresses.length ?? 0) > 1 && uri.includes(`zq${agent}x`)
+    return agent !== undefined && (this.#agents.get(agent)?.addresses.length ?? 0) > 1 && uri.includes(`Zq${agent}x`)
+  }
+
+  /**
+   * RFC 4320 §4.2: when the far side stays silent, a 408 to anything but INVITE must not be sent. An UPDATE for a side that
+   * knows none is passed on as a re-INVITE.
+   */
+  #wasSilent({ method, atMs }: Asked): boolean {
+    return this.#relayed.values().some((relayed) => {
+      const afterMs = relayed.sentMs - atMs
+      if (relayed.answered || afterMs < 0 || afterMs > LIFETIME_MS) return false
+      return relayed.method === method || (method === 'UPDATE' && relayed.method === 'INVITE')
+    })
   }
 
   // ── in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #onReceived(message: SipText, text: string, place: string, event: WireEvent): void {
-    const mark = /zq(\d+)x/.exec(message.isRequest ? message.branch : `${message.toTag} ${message.get('contact')}`)
+    const mark = /Zq(\d+)x/.exec(message.isRequest ? message.branch : `${message.toTag} ${message.get('contact')}`)
     if (mark !== null) {
       const heard = this.#heard.get(place) ?? new Set()
       heard.add(Number(mark[1]))
@@ -209,6 +230,10 @@ export class SwitchChecker implements WireObserver {
     if (message.isRequest) {
       this.#onRequestReceived(message, text, place, event)
       return
+    }
+    const relayed = this.#relayed.get(message.branch)
+    if (relayed !== undefined && message.status >= 200 && this.#world.nowMs - relayed.sentMs < LIFETIME_MS) {
+      relayed.answered = true
     }
     const invited = this.#invited.get(message.branch)
     if (message.sequenceMethod !== 'INVITE' || invited === undefined) return
@@ -276,6 +301,10 @@ export class SwitchChecker implements WireObserver {
 
   #onRequestSent(message: SipText): void {
     const invited = this.#invited.get(message.branch)
+    const isWithin = RELAYED.has(message.method) || (message.method === 'INVITE' && message.toTag !== '')
+    if (isWithin && !this.#relayed.has(message.branch)) {
+      this.#relayed.set(message.branch, { method: message.method, sentMs: this.#world.nowMs, answered: false })
+    }
     if (message.method === 'INVITE') {
       if (invited === undefined) {
         this.#invited.set(message.branch, { sentMs: this.#world.nowMs, heardMs: -1, cancelledMs: -1 })
@@ -303,6 +332,10 @@ export class SwitchChecker implements WireObserver {
       this.#fault(`sent a response to ${place}; the request came from ${asked.source}`, text)
     if (message.status < 200) return
     if (asked.method === 'BYE' && message.status === 481) this.#notEnded(asked)
+    // §8.2.7: nothing is kept of a request for no dialog; a copy of it may find the one that a 2xx has made since.
+    if (asked.finals.has(`481/${message.toTag}`) && (this.legs.get(message.callId)?.acceptedMs ?? -1) >= asked.atMs) {
+      asked.finals.clear()
+    }
     asked.finals.add(`${message.status}/${message.toTag}`)
     if (asked.finals.size > 1)
       this.#fault(`answered one ${asked.method} in two ways: ${[...asked.finals].join(' and ')}`, text)
@@ -324,12 +357,12 @@ export class SwitchChecker implements WireObserver {
     const address = uriOf(message.get('to'))
     const nowMs = this.#world.nowMs
     const isChange = /\r\n(contact|m) *:/i.test(asked.text)
-    const asker = /zq(\d+)x/.exec(message.callId)?.[1]
+    const asker = /Zq(\d+)x/.exec(message.callId)?.[1]
     const before = this.#bound.get(address)
     const told = new Map<string, Told>()
     for (const contact of message.all('contact')) {
       const uri = uriOf(contact)
-      const isOwn = isChange && uri.includes(`zq${asker}x`)
+      const isOwn = isChange && uri.includes(`Zq${asker}x`)
       told.set(uri, {
         untilMs: nowMs + 1_000 * Number(/;\s*expires=(\d+)/i.exec(contact)?.[1] ?? 0),
         connection: isOwn ? asked.connection : (before?.get(uri)?.connection ?? 0),
@@ -339,7 +372,7 @@ export class SwitchChecker implements WireObserver {
       for (const [uri, { untilMs }] of before ?? []) {
         // A change may just have removed the phone's own binding; one that runs out now may be gone.
         if (untilMs < nowMs + 1_000 || told.has(uri)) continue
-        if (!isChange || !uri.includes(`zq${asker}x`))
+        if (!isChange || !uri.includes(`Zq${asker}x`))
           this.#fault(`forgot the binding ${uri} of ${address} in a crash`, text)
       }
       this.bindingsProven += told.size

@@ -42,6 +42,11 @@ export class VirtualClock implements Clock, TimerAccount {
     this.time.cancel(timer)
   }
 
+  /** Names of the timers armed now, sorted. */
+  armedNames(): string[] {
+    return this.time.namesOf(this)
+  }
+
   /** Calls `run` after `delayMs` unless the process dies before. */
   after(delayMs: number, run: () => void): Task {
     const timer = new Timer({ onTimer: run })

@@ -74,6 +74,11 @@ export class VirtualTime {
     if (account.armed > 0) this.cancelAll(account)
   }
 
+  /** Names of the timers that one account has in the queue, sorted. */
+  namesOf(account: TimerAccount): string[] {
+    return this.#timers.flatMap(({ name }, at) => (this.#accounts[at] === account ? [name] : [])).sort()
+  }
+
   /** Calls `run` once after `delayMs`. For the world itself; nodes use their clocks. */
   after(delayMs: number, run: () => void): Task {
     const owner: TimerOwner = { onTimer: run }
