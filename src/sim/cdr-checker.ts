@@ -6,6 +6,8 @@ import type { LegTimes } from '#sim/switch-checker.ts'
 
 /** Rounding to whole milliseconds on both sides. */
 const TOLERANCE_MS = 5
+/** How long a BYE may wait for a new connection. */
+const CONNECT_MS = 5_000
 
 /**
  * What is wrong with the records; empty when nothing. `invited` are the callers' Call-IDs of the calls that rang somewhere:
@@ -70,15 +72,17 @@ function compare(records: readonly Cdr[], legs: ReadonlyMap<string, LegTimes>, p
   if (caller.answeredMs < 0) return crashed || caller.cutOff ? [] : [`${name} has a STOP and was never answered`]
   // What a restart closes has the last sign of life as its end.
   if (crashed || last.releaseCode === 'NODE_RESTART') return []
-  const ends = last.legs.map(({ callId }) => legs.get(callId)?.endedMs ?? -1).filter((endedMs) => endedMs >= 0)
+  const ends = last.legs.flatMap(({ callId }) => legs.get(callId) ?? []).filter((leg) => leg.endedMs >= 0)
+  const [first] = ends.toSorted((one, other) => one.endedMs - other.endedMs)
   // A BYE on a broken connection was never on the wire.
-  if (ends.length === 0) return caller.cutOff ? [] : [`${name} has a STOP and no BYE was seen`]
-  const endedMs = Math.min(...ends)
+  if (first === undefined) return caller.cutOff ? [] : [`${name} has a STOP and no BYE was seen`]
+  const { endedMs } = first
+  const waitedMs = first.endedOnNew ? CONNECT_MS : 0
   const wireMs = endedMs - caller.answeredMs
   const accepted = last.legs.map(({ callId }) => legs.get(callId)?.acceptedMs ?? -1).filter((atMs) => atMs >= 0)
   const longestMs = endedMs - Math.min(caller.answeredMs, ...accepted)
   const recordMs = last.durationMs ?? Number.NaN
-  return recordMs >= wireMs - TOLERANCE_MS && recordMs <= longestMs + TOLERANCE_MS
+  return recordMs >= wireMs - TOLERANCE_MS - waitedMs && recordMs <= longestMs + TOLERANCE_MS
     ? []
     : [`${name} lasted ${wireMs} ms on the wire, ${recordMs} in its STOP`]
 }

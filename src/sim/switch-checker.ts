@@ -69,6 +69,8 @@ export interface LegTimes {
   /** When the 2xx of its far side came in: earlier than `answeredMs` of the caller's leg while a PRACK is awaited. */
   acceptedMs: number
   endedMs: number
+  /** Its BYE was the first message on a new connection: it had waited for that one to open. */
+  endedOnNew: boolean
   /** The switch died while the leg was known. */
   crashed: boolean
   /** The connection of its INVITE ended: what the switch had to send over it never was on the wire. */
@@ -156,6 +158,7 @@ export class SwitchChecker implements WireObserver {
     if (event.at !== this.#machine || (event.fate !== 'sent' && event.fate !== 'delivered')) return
     const remote = event.fate === 'sent' ? event.destination : event.source
     const place = event.connection === 0 ? endpointText(remote) : `connection ${event.connection}`
+    const isFirst = event.connection !== 0 && event.fate === 'sent' && !this.#streams.has(`${event.connection} sent`)
     for (const text of this.#messagesIn(event)) {
       this.messages++
       if (this.#strangers.has(remote.host)) continue
@@ -163,7 +166,7 @@ export class SwitchChecker implements WireObserver {
       if (event.fate === 'delivered') {
         if (typeof message !== 'string') this.#onReceived(message, text, place, event)
       } else if (typeof message === 'string') this.#fault(`sent what no strict reader reads: ${message}`, text)
-      else this.#onSent(message, text, place, event)
+      else this.#onSent(message, text, place, event, isFirst)
     }
   }
 
@@ -288,18 +291,18 @@ export class SwitchChecker implements WireObserver {
 
   // ── out ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #onSent(message: SipText, text: string, place: string, event: WireEvent): void {
+  #onSent(message: SipText, text: string, place: string, event: WireEvent, isFirst: boolean): void {
     const problems = message.problems()
     if (problems.length > 0) this.#fault(`sent a message with ${problems.join(', ')}`, text)
     this.#reparse(text)
     this.#checkLeaks(message, text, place, event)
     const vias = message.all('via').filter((via) => hostOf(`sip:${via.split(/\s+/)[1] ?? ''}`).host === this.#ownHost)
     if (vias.length > 1) this.#fault('sent a request that passed it before', text)
-    if (message.isRequest) this.#onRequestSent(message)
+    if (message.isRequest) this.#onRequestSent(message, isFirst)
     else this.#onResponseSent(message, text, place)
   }
 
-  #onRequestSent(message: SipText): void {
+  #onRequestSent(message: SipText, isFirst: boolean): void {
     const invited = this.#invited.get(message.branch)
     const isWithin = RELAYED.has(message.method) || (message.method === 'INVITE' && message.toTag !== '')
     if (isWithin && !this.#relayed.has(message.branch)) {
@@ -315,6 +318,8 @@ export class SwitchChecker implements WireObserver {
       const answered = this.#toAcknowledge.get(`${message.callId} ${message.toTag} ${message.sequence}`)
       if (answered !== undefined) answered.done = true
     } else if (message.method === 'BYE') {
+      const leg = this.#leg(message.callId)
+      if (leg.endedMs < 0) leg.endedOnNew = isFirst
       this.#ended(message.callId)
       const answered = this.#accepted.get(`${message.callId} ${message.fromTag}`)
       if (answered !== undefined) answered.done = true
@@ -421,7 +426,15 @@ export class SwitchChecker implements WireObserver {
   #leg(callId: string): LegTimes {
     let leg = this.legs.get(callId)
     if (leg === undefined) {
-      leg = { answeredMs: -1, acceptedMs: -1, endedMs: -1, crashed: false, cutOff: false, refused: 0 }
+      leg = {
+        answeredMs: -1,
+        acceptedMs: -1,
+        endedMs: -1,
+        endedOnNew: false,
+        crashed: false,
+        cutOff: false,
+        refused: 0,
+      }
       this.legs.set(callId, leg)
     }
     return leg
