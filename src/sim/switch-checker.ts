@@ -69,7 +69,7 @@ export interface LegTimes {
   /** When the 2xx of its far side came in: earlier than `answeredMs` of the caller's leg while a PRACK is awaited. */
   acceptedMs: number
   endedMs: number
-  /** Its BYE was the first message on a new connection: it had waited for that one to open. */
+  /** Its BYE was among the first messages on a new connection: it had waited for that one to open. */
   endedOnNew: boolean
   /** The switch died while the leg was known. */
   crashed: boolean
@@ -104,6 +104,8 @@ export class SwitchChecker implements WireObserver {
   /** Requests that this process of the switch has passed on, by branch. */
   readonly #relayed = new Map<string, Relayed>()
   readonly #streams = new Map<string, string>()
+  /** When the switch sent something on a connection for the first time. */
+  readonly #usedSinceMs = new Map<number, number>()
   readonly #closedConnections = new Set<number>()
   /** By address of record and contact, as last told to a phone. */
   readonly #bound = new Map<string, Map<string, Told>>()
@@ -158,7 +160,10 @@ export class SwitchChecker implements WireObserver {
     if (event.at !== this.#machine || (event.fate !== 'sent' && event.fate !== 'delivered')) return
     const remote = event.fate === 'sent' ? event.destination : event.source
     const place = event.connection === 0 ? endpointText(remote) : `connection ${event.connection}`
-    const isFirst = event.connection !== 0 && event.fate === 'sent' && !this.#streams.has(`${event.connection} sent`)
+    if (event.fate === 'sent' && !this.#usedSinceMs.has(event.connection)) {
+      this.#usedSinceMs.set(event.connection, event.atMs)
+    }
+    const isFirst = event.connection !== 0 && event.atMs === this.#usedSinceMs.get(event.connection)
     for (const text of this.#messagesIn(event)) {
       this.messages++
       if (this.#strangers.has(remote.host)) continue
