@@ -9,6 +9,7 @@ const PEERS = {
   baresip: 'baresip-core',
   tshark: 'tshark',
   kamailio: 'kamailio',
+  rtpengine: 'rtpengine-daemon',
   ip: 'iproute2',
   openssl: 'openssl',
   chromium: 'chromium',

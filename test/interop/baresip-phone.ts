@@ -20,6 +20,18 @@ export interface PhoneOptions {
   readonly transport: 'udp' | 'tcp' | 'tls'
   /** Carillon's port for that transport. */
   readonly port: number
+  /** What it says into its microphone, in hertz. */
+  readonly toneHz?: number
+  /** Codecs it offers, as baresip writes them, such as `opus/48000/2`; without it G.711. */
+  readonly codecs?: string
+  /** More parameters of its account, such as `mediaenc=srtp`. */
+  readonly account?: readonly string[]
+  /** Modules beyond the common ones. */
+  readonly modules?: readonly string[]
+  /** Answers calls by itself. */
+  readonly answers?: boolean
+  /** Does not register: calls go to its address, and from it to `port` as they are. */
+  readonly unregistered?: boolean
 }
 
 /** One event of baresip's ctrl_tcp module. */
@@ -32,6 +44,8 @@ export interface PhoneEvent {
 
 export class BaresipPhone {
   readonly user: string
+  /** What it heard: a WAV file that grows while it listens. */
+  readonly heard: string
   readonly #child: ChildProcess
   readonly #control: Socket
   readonly #events: PhoneEvent[] = []
@@ -42,8 +56,9 @@ export class BaresipPhone {
   #unread = Buffer.alloc(0)
   #output: () => string
 
-  private constructor(user: string, child: ChildProcess, control: Socket, output: () => string) {
+  private constructor(user: string, heard: string, child: ChildProcess, control: Socket, output: () => string) {
     this.user = user
+    this.heard = heard
     this.#child = child
     this.#control = control
     this.#output = output
@@ -57,19 +72,21 @@ export class BaresipPhone {
     const modules = MODULE_FOLDERS.find((path) => existsSync(path))
     if (modules === undefined) throw new Error('baresip has no modules: apt-get install baresip-core')
     const controlPort = await tcpPort()
-    writeFileSync(join(own, 'config'), configuration(own, modules, controlPort))
+    writeFileSync(join(own, 'config'), configuration(own, modules, controlPort, options))
     const outbound = `sip:${HOST}:${options.port};transport=${options.transport}`
     const account = [
       `<sip:${options.user}@${DOMAIN};transport=${options.transport}>`,
       `auth_user=${options.user}`,
       `auth_pass=${options.password}`,
       `outbound="${outbound}"`,
-      'regint=600',
-      'answermode=manual',
+      `regint=${options.unregistered === true ? 0 : 600}`,
+      `answermode=${options.answers === true ? 'auto' : 'manual'}`,
+      ...(options.codecs === undefined ? [] : [`audio_codecs=${options.codecs}`]),
+      ...(options.account ?? []),
     ]
     writeFileSync(join(own, 'accounts'), `${account.join(';')}\n`)
     writeFileSync(join(own, 'contacts'), '')
-    writeFileSync(join(own, 'tone.wav'), tone())
+    writeFileSync(join(own, 'tone.wav'), tone(options.toneHz ?? 440))
     let output = ''
     // -s prints every SIP message, which a failing test shows.
     const child = spawn(peer('baresip').path, ['-f', own, '-s', '-4'], { cwd: own, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -82,7 +99,7 @@ export class BaresipPhone {
     process.once('exit', kill)
     child.once('exit', () => process.removeListener('exit', kill))
     const socket = await control(controlPort, () => output)
-    return new BaresipPhone(options.user, child, socket, () => output)
+    return new BaresipPhone(options.user, join(own, 'heard.wav'), child, socket, () => output)
   }
 
   /** Gives a command of baresip's menu: dial, accept, hangup, hold, resume … */
@@ -186,10 +203,11 @@ async function control(port: number, output: () => string): Promise<Socket> {
   return socket
 }
 
-function configuration(folder: string, modules: string, controlPort: number): string {
+function configuration(folder: string, modules: string, controlPort: number, options: PhoneOptions): string {
   return [
     `module_path ${modules}`,
     'module g711.so',
+    ...(options.modules ?? []).map((name) => `module ${name}.so`),
     'module aufile.so',
     'module uuid.so',
     'module_app account.so',
@@ -212,8 +230,8 @@ function configuration(folder: string, modules: string, controlPort: number): st
   ].join('\n')
 }
 
-/** A WAV file with a tone of 440 Hz: 16-bit samples, one channel, 8,000 a second. */
-function tone(): Buffer {
+/** A WAV file with a tone: 16-bit samples, one channel, 8,000 a second. */
+function tone(hertz: number): Buffer {
   const samples = SAMPLES_PER_SECOND * TONE_S
   const header = Buffer.alloc(44)
   header.write('RIFF', 0, 'latin1')
@@ -230,7 +248,7 @@ function tone(): Buffer {
   header.writeUInt32LE(samples * 2, 40)
   const body = Buffer.alloc(samples * 2)
   for (let n = 0; n < samples; n++) {
-    body.writeInt16LE(Math.round(8_000 * Math.sin((2 * Math.PI * 440 * n) / SAMPLES_PER_SECOND)), n * 2)
+    body.writeInt16LE(Math.round(8_000 * Math.sin((2 * Math.PI * hertz * n) / SAMPLES_PER_SECOND)), n * 2)
   }
   return Buffer.concat([header, body])
 }

@@ -40,9 +40,9 @@ export class CarillonProcess {
 
   /**
    * Starts one in `folder` and waits until GET /healthz says that all is up. `sections` is YAML that follows domain, sip,
-   * media and manager: subscribers, trunkGroups, routes …
+   * media and manager: subscribers, trunkGroups, routes … `media` is that section's content.
    */
-  static async start(folder: string, sections: string): Promise<CarillonProcess> {
+  static async start(folder: string, sections: string, media = 'gateways: none'): Promise<CarillonProcess> {
     mkdirSync(join(folder, 'data'), { recursive: true })
     const [udp, tcp, tls, http] = await Promise.all([udpPort(HOST), tcpPort(), tcpPort(), tcpPort()])
     const ports = { udp, tcp, tls, http }
@@ -53,7 +53,7 @@ export class CarillonProcess {
       [
         `domain: ${DOMAIN}`,
         `sip: {listen: ${JSON.stringify(listen)}}`,
-        'media: {gateways: none}',
+        `media: {${media}}`,
         `manager: {listen: "127.0.0.1:${http}"}`,
         sections,
       ].join('\n'),

@@ -43,6 +43,7 @@ export class Rig {
     sections = '',
     moreSubscribers: readonly string[] = [],
     access = 'algorithms: [MD5, SHA-256]',
+    media?: string,
   ): Promise<Rig> {
     const folder = mkdtempSync(join(tmpdir(), 'carillon-interop-'))
     const subscribers = [
@@ -51,7 +52,11 @@ export class Rig {
       `  - {user: ${BOB.user}, password: "${BOB.password}", number: "+12025550102", name: Bob}`,
       ...moreSubscribers,
     ]
-    const carillon = await CarillonProcess.start(folder, `access: {${access}}\n${subscribers.join('\n')}\n${sections}`)
+    const carillon = await CarillonProcess.start(
+      folder,
+      `access: {${access}}\n${subscribers.join('\n')}\n${sections}`,
+      media,
+    )
     try {
       return new Rig(carillon, folder, await Capture.start(folder, carillon.ports))
     } catch (error) {

@@ -1,0 +1,151 @@
+// Media through the embedded gateway, judged on what baresip heard: service numbers, two codecs, a gateway and a switch that die.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+
+import { Recording } from '#test/interop/audio-judge.ts'
+import { BaresipPhone, type PhoneOptions } from '#test/interop/baresip-phone.ts'
+import { DOMAIN, udpPort, until } from '#test/interop/carillon-process.ts'
+import { ALICE, BOB, Rig } from '#test/interop/rig.ts'
+import { peers } from '#test/peers.ts'
+
+const { options } = peers('baresip', 'tshark')
+const ALGORITHMS = 'algorithms: [SHA-256, MD5]'
+const HEARD_MS = 15_000
+/** The share of the power in a second of audio that makes a tone. */
+const PURE = 0.8
+let rig: Rig
+
+before(async () => {
+  if (options.skip !== false) return
+  const port = await udpPort('127.0.0.1')
+  const first = 20_000 + (port % 100) * 100
+  rig = await Rig.start('', [], ALGORITHMS, `listen: 127.0.0.1, ports: ${first}-${first + 199}`)
+})
+after(async () => {
+  if (options.skip === false) await rig.end()
+})
+
+type Own = Partial<PhoneOptions>
+
+/** Starts telephones, registered, and ends them after `use`. */
+async function phones(
+  wanted: readonly Own[],
+  use: (...phones: readonly BaresipPhone[]) => Promise<void>,
+): Promise<void> {
+  const accounts = [ALICE, BOB]
+  const started: BaresipPhone[] = []
+  try {
+    for (const [at, own] of wanted.entries()) {
+      const account = accounts[at] ?? ALICE
+      const port = rig.carillon.ports.udp
+      const phone = await BaresipPhone.start(rig.folder, { ...account, transport: 'udp', port, ...own })
+      started.push(phone)
+      await phone.registered()
+    }
+    await use(...started)
+  } catch (error) {
+    const outputs = started.map((phone) => `── ${phone.user}\n${phone.output()}`)
+    throw new Error(`${String(error)}\n${outputs.join('\n')}\n${rig.carillon.log().split('\n').slice(-20).join('\n')}`)
+  } finally {
+    for (const phone of started) await phone.stop()
+  }
+}
+
+/** Waits until the last second that a telephone heard is what `wanted` says. */
+async function hears(phone: BaresipPhone, what: string, wanted: (second: Recording) => boolean): Promise<void> {
+  let seen = 'nothing'
+  await until(`${phone.user} hears ${what}`, HEARD_MS, () => {
+    const second = Recording.read(phone.heard)?.lastSecond()
+    if (second === undefined) return Promise.resolve(false)
+    const shares = [440, 700, 1_004].map((hertz) => `${hertz} Hz ${second.share(hertz).toFixed(2)}`)
+    seen = `power ${second.power.toFixed(0)}, ${shares.join(', ')}`
+    return Promise.resolve(wanted(second))
+  }).catch((error: unknown) => {
+    throw new Error(`${String(error)}; heard ${seen}`)
+  })
+}
+
+const tone = (hertz: number) => (second: Recording) => second.power > 10_000 && second.share(hertz) > PURE
+
+test('600 is an echo: a telephone hears itself', options, async () => {
+  await phones([{ toneHz: 440 }], async (alice) => {
+    assert.ok(alice)
+    alice.command('dial', `sip:600@${DOMAIN}`)
+    await alice.event('CALL_ESTABLISHED')
+    await hears(alice, 'its own 440 Hz', tone(440))
+    alice.command('hangup')
+    const stop = await rig.carillon.cdr('STOP of the echo', (cdr) => cdr.type === 'STOP' && cdr.callee.includes('600'))
+    assert.equal(stop.releaseParty, 'caller')
+  })
+})
+
+test('601 is the milliwatt: 1004 Hz', options, async () => {
+  await phones([{ toneHz: 440 }], async (alice) => {
+    assert.ok(alice)
+    alice.command('dial', `sip:601@${DOMAIN}`)
+    await alice.event('CALL_ESTABLISHED')
+    await hears(alice, '1004 Hz', tone(1_004))
+  })
+})
+
+test('602 says the time', options, async () => {
+  await phones([{ toneHz: 440 }], async (alice) => {
+    assert.ok(alice)
+    alice.command('dial', `sip:602@${DOMAIN}`)
+    await alice.event('CALL_ESTABLISHED')
+    await hears(alice, 'speech', (second) => second.power > 10_000 && second.share(440) < PURE)
+  })
+})
+
+test('603 is a conference: two telephones hear each other, and not themselves', options, async () => {
+  await phones([{ toneHz: 440 }, { toneHz: 700 }], async (alice, bob) => {
+    assert.ok(alice)
+    assert.ok(bob)
+    for (const phone of [alice, bob]) {
+      phone.command('dial', `sip:603@${DOMAIN}`)
+      await phone.event('CALL_ESTABLISHED')
+    }
+    await hears(alice, 'bob', tone(700))
+    await hears(bob, 'alice', tone(440))
+  })
+})
+
+test('a telephone with G.711 and one with Opus hear each other', options, async () => {
+  const bobs: Own = { toneHz: 700, codecs: 'opus/48000/2', modules: ['opus'] }
+  await phones([{ toneHz: 440, codecs: 'PCMA/8000/1' }, bobs], async (alice, bob) => {
+    assert.ok(alice)
+    assert.ok(bob)
+    alice.command('dial', `sip:bob@${DOMAIN}`)
+    await bob.event('CALL_INCOMING')
+    bob.command('accept')
+    await alice.event('CALL_ESTABLISHED')
+    await hears(alice, 'bob', tone(700))
+    await hears(bob, 'alice', tone(440))
+    bob.command('hangup')
+    await alice.event('CALL_CLOSED')
+    const stop = await rig.carillon.cdr('STOP of the call', (cdr) => cdr.type === 'STOP' && cdr.callee.includes('bob'))
+    assert.ok(stop.media !== null, 'the record has the media')
+  })
+})
+
+test('two telephones with one codec hear each other, through hold and resume', options, async () => {
+  await phones([{ toneHz: 440 }, { toneHz: 700 }], async (alice, bob) => {
+    assert.ok(alice)
+    assert.ok(bob)
+    alice.command('dial', `sip:bob@${DOMAIN}`)
+    await bob.event('CALL_INCOMING')
+    bob.command('accept')
+    await alice.event('CALL_ESTABLISHED')
+    await hears(alice, 'bob', tone(700))
+    await hears(bob, 'alice', tone(440))
+    alice.command('hold')
+    await bob.printed(/a=sendonly/)
+    alice.command('resume')
+    await bob.printed(/a=sendonly[\s\S]*a=sendrecv/)
+    await hears(alice, 'bob again', tone(700))
+    await hears(bob, 'alice again', tone(440))
+    bob.command('hangup')
+    await alice.event('CALL_CLOSED')
+  })
+})
