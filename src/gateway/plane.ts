@@ -1,6 +1,9 @@
 // The contract between the control of a gateway and its data plane: orders down, reports up. Plain data, so that it crosses threads.
 
 import type { Endpoint } from '#core/net.ts'
+import type { SrtpKeys } from '#core/srtp-keys.ts'
+
+export type { SrtpKeys }
 
 /** A stream: one local RTP address (and RTCP's) that faces one party. The control gives the numbers, from 1, never twice. */
 export type StreamId = number
@@ -15,13 +18,6 @@ export interface PayloadFormat {
   readonly channels: number
   /** The value of a=fmtp, or ''. */
   readonly parameters: string
-}
-
-/** Keys of one direction (RFC 3711 §3.2, RFC 4568 §6.2, RFC 7714). */
-export interface SrtpKeys {
-  readonly suite: 'AES_CM_128_HMAC_SHA1_80' | 'AES_CM_128_HMAC_SHA1_32' | 'AEAD_AES_128_GCM' | 'AEAD_AES_256_GCM'
-  readonly masterKey: Uint8Array
-  readonly masterSalt: Uint8Array
 }
 
 /**
