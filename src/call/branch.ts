@@ -21,6 +21,8 @@ export const NO_RESPONSE_MS = 5_000
 export interface Pair {
   readonly inbound: Session
   readonly outbound: Session
+  /** The fork that the callee's dialog came from. */
+  readonly branch: Branch
   /** For the media port: 1, 2 … in order of appearance. */
   readonly number: number
   /** RSeq of the last reliable provisional response in order (RFC 3262 §4), or 0. */

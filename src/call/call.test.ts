@@ -1123,14 +1123,17 @@ test('privacy: an anonymous caller is shown to nobody, its identity to trunks on
 test('a broken invariant in one call ends that call alone, with 500 or BYE, and a record that says so (DESIGN §4)', () => {
   let passed = 0
   const broken: MediaSession = {
-    pass: (_side, _branch, _role, body, sink) => {
+    pass: ({ body }, sink) => {
       passed += 1
       if (passed > 1) unreachable('broken')
       sink(body)
     },
-    release: () => {},
+    serve: () => {},
+    choose: () => {},
+    move: () => false,
+    release: (onFacts) => onFacts?.(null),
   }
-  const rig = new CallRig({ media: { open: () => broken } })
+  const rig = new CallRig({ media: { open: () => broken, serves: true } })
   rig.invite()
   rig.callee(0).reply(rig.callee(0).request(), 183, { sdp: SDP })
   assert.deepEqual(rig.finals(), [500])
@@ -1141,14 +1144,17 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
 
   let count = 0
   const later: MediaSession = {
-    pass: (_side, _branch, _role, body, sink) => {
+    pass: ({ body }, sink) => {
       count += 1
       if (count > 2) unreachable('broken')
       sink(body)
     },
-    release: () => {},
+    serve: () => {},
+    choose: () => {},
+    move: () => false,
+    release: (onFacts) => onFacts?.(null),
   }
-  const up = new CallRig({ media: { open: () => later } }).connect()
+  const up = new CallRig({ media: { open: () => later, serves: true } }).connect()
   up.caller.ask('INVITE', { sdp: SDP_2 })
   assert.deepEqual(up.callee(0).names(), ['BYE'])
   assert.equal(statuses(up.caller.texts()), '100 BYE 487')
@@ -1159,18 +1165,21 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
 test('the offer goes through the media port before any INVITE is sent, and a CANCEL meanwhile ends the call', () => {
   let give: ((body: string) => void) | null = null
   const slow: MediaSession = {
-    pass: (_side, _branch, _role, _body, sink) => {
+    pass: (_description, sink) => {
       give = sink
     },
-    release: () => {},
+    serve: () => {},
+    choose: () => {},
+    move: () => false,
+    release: (onFacts) => onFacts?.(null),
   }
-  const rig = new CallRig({ media: { open: () => slow } })
+  const rig = new CallRig({ media: { open: () => slow, serves: true } })
   rig.invite({ sdp: SDP })
   assert.equal(rig.callee(0).texts().length, 0)
   present<(body: string) => void>(give, 'the offer was passed')(SDP_2)
   assert.equal(rig.callee(0).request().body, SDP_2)
 
-  const impatient = new CallRig({ media: { open: () => slow } })
+  const impatient = new CallRig({ media: { open: () => slow, serves: true } })
   impatient.invite({ sdp: SDP })
   impatient.cancel()
   assert.deepEqual(impatient.finals(), [487])

@@ -12,9 +12,18 @@ import { isBetterFailure, isHunting, shownStatus } from '#call/response-choice.t
 import { assert } from '#core/assert.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { FaultOwner } from '#core/fault-scope.ts'
-import type { DescriptionRole, MediaSession, MediaSide } from '#media/media-port.ts'
+import type {
+  DescriptionRole,
+  DescriptionSink,
+  MediaFailure,
+  MediaFailureSink,
+  MediaSession,
+  MediaSide,
+  MediaUser,
+} from '#media/media-port.ts'
 import { decimal } from '#sip/_scan.ts'
 import { Dialog } from '#sip/dialog.ts'
+import type { Flow } from '#sip/flow.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import type { InviteServerTransaction, InviteServerUser } from '#sip/invite-server-transaction.ts'
 import type { Request, Response } from '#sip/message.ts'
@@ -42,6 +51,10 @@ const BRIDGES_MAX = 16
 const MIN_SE_S_MAX = 86_400
 /** INVITEs of one call sent again with a longer session interval. */
 const LONGER_TRIES_MAX = 8
+/** Q.850: resource unavailable, unspecified; RFC 3398 pairs it with 503. */
+const NO_MEDIA_CAUSE = 47
+/** Q.850: recovery on timer expiry. */
+const TIMEOUT_CAUSE = 102
 /** The call was taken by another branch (RFC 3326 §3.1). */
 const COMPLETED_ELSEWHERE = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
 
@@ -56,13 +69,15 @@ interface Failure {
   readonly cause?: number
 }
 
-export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, TimerOwner, FaultOwner {
+export class Call
+  implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, MediaUser, TimerOwner, FaultOwner
+{
   state: State = 'routing'
   readonly facts: CallFacts
   readonly stack: SipStack
-  readonly mediaSession: MediaSession
   readonly record: CallRecord
   readonly #host: CallHost
+  readonly #media: MediaSession
   readonly #invite: InviteServerTransaction
   /** The INVITE, until the call is answered or refused: what later stages are made from. */
   #request: Request | null
@@ -73,6 +88,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   readonly #recordTimer = new Timer(this)
   /** The body of the INVITEs: the caller's, its description as the media port gives it for the other side. */
   #offered = ''
+  /** The trunk group that {@link #offered} was made for; undefined while there is none. */
+  #offeredTo: string | null | undefined
   #stages: readonly Stage[] = []
   #nextStage = 0
   #noAnswerMs = 0
@@ -91,7 +108,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#invite = invite
     this.#request = invite.request
     invite.user = this
-    this.mediaSession = host.media.open(invite.request.callId)
+    this.#media = host.media.open(invite.toTag, this)
     this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.stack.clock)
   }
 
@@ -101,15 +118,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.stack.faults.active = this
     this.record.planned(plan)
     this.#invite.respond(100)
-    const request = this.#invite.request
-    const go = (offered: string): void => {
-      if (this.state !== 'routing') return // Given up while its media was prepared.
-      this.#offered = offered
-      this.#take(plan)
-      this.#advance()
-    }
-    if (request.hasSdp) this.#pass('caller', 0, 'offer', request.body, go)
-    else go(request.body)
+    this.#take(plan)
+    this.#advance()
   }
 
   /** Refuses the call. */
@@ -152,13 +162,37 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       return false
     }
     this.#seized = group
+    this.#offer(group, () => this.#ring(stage, hasAlternative))
+    return true
+  }
+
+  /** Makes the offer for the targets of `group`, through the media port, unless the last one was for it. */
+  #offer(group: string | null, go: () => void): void {
+    const request = this.#request
+    assert(request !== null, 'the INVITE is kept while the call hunts')
+    if (this.#offeredTo === group) {
+      go()
+      return
+    }
+    this.#offeredTo = group
+    const take = (offered: string): void => {
+      if (this.#isOver) return
+      this.#offered = offered
+      go()
+    }
+    if (request.hasSdp) {
+      const { host } = this.#invite.flow.remote
+      this.#pass('caller', 0, 'offer', request.body, host, take, (failure) => this.#onMediaFailed(failure))
+    } else take(request.body)
+  }
+
+  #ring(stage: Stage, hasAlternative: boolean): void {
     this.#enter('inviting')
     this.stack.clock.arm(this.#ringTimer, 'noAnswer', this.#noAnswerMs)
     // All branches exist before the first one starts: a target that fails at once must not look like the last one.
     const branches = stage.map((target) => this.#branch(target, this.facts.sessionTimer))
     this.#branches.push(...branches)
     for (const branch of branches) if (branch.isOpen) branch.start(hasAlternative && stage.length === 1)
-    return true
   }
 
   #branch(target: CalleeTarget, timer: SessionTimerSettings): Branch {
@@ -230,8 +264,14 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     }
     // A caller without 100rel: the callee's reliable response is ours to acknowledge.
     if (rseq > 0 && !reliable) this.#prackOurselves(pair, response, rseq)
-    if (!response.hasSdp) send('')
-    else this.#pass('callee', pair.number, this.#isDelayed ? 'offer' : 'answer', response.body, send)
+    if (!response.hasSdp) {
+      send('')
+      return
+    }
+    // Without its description an unreliable response is as good; a reliable one waits for an answer, or gave the only one.
+    const fail = (failure: MediaFailure): void => (rseq > 0 ? this.#onMediaFailed(failure) : send(''))
+    const role = this.#isDelayed ? 'offer' : 'answer'
+    this.#pass('callee', pair.number, role, response.body, hostOf(pair.branch.client.flow), send, fail)
   }
 
   #prackOurselves(pair: Pair, response: Response, rseq: number): void {
@@ -292,8 +332,14 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       if (!inbound.isEnded) inbound.accept(this.#invite, 200, 'OK', lines, type, body)
     }
     this.#request = null
-    if (!response.hasSdp) send(response.body)
-    else this.#pass('callee', winner.number, delayed ? 'offer' : 'answer', response.body, send)
+    this.#media.choose(winner.number)
+    if (!response.hasSdp) {
+      send(response.body)
+      return
+    }
+    const role = delayed ? 'offer' : 'answer'
+    const fail = (failure: MediaFailure): void => this.#onMediaFailed(failure)
+    this.#pass('callee', winner.number, role, response.body, hostOf(branch.client.flow), send, fail)
   }
 
   /** A 2xx that nobody waits for (§13.2.2.4: it is acknowledged and ended): it crossed a CANCEL, or another fork won. */
@@ -505,6 +551,22 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#bridges.delete(bridge)
   }
 
+  passDescription(
+    bridge: RequestBridge,
+    side: MediaSide,
+    role: DescriptionRole,
+    body: string,
+    source: string | null,
+    sink: DescriptionSink,
+    onFailed: MediaFailureSink,
+  ): void {
+    this.#pass(side, bridge.branch, role, body, source, sink, onFailed)
+  }
+
+  onBridgeMediaFailed(failure: MediaFailure): void {
+    this.#onMediaFailed(failure)
+  }
+
   onBridgeLost(session: Session): void {
     this.onSessionLost(session, 'gone')
   }
@@ -523,8 +585,19 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const send = (body: string): void => {
       if (!waiting.to.isEnded) waiting.to.acknowledge(waiting.sequence, type, body)
     }
-    if (pair === null || !ack.hasSdp) send('')
-    else this.#pass(session === pair.inbound ? 'caller' : 'callee', pair.number, 'answer', ack.body, send)
+    if (pair === null || !ack.hasSdp) {
+      send('')
+      return
+    }
+    // Should the media fail, the release acknowledges what waits.
+    this.#ackAnswer = waiting
+    const take = (body: string): void => {
+      this.#ackAnswer = null
+      send(body)
+    }
+    const side = session === pair.inbound ? 'caller' : 'callee'
+    const host = hostOf(session.dialog.flow)
+    this.#pass(side, pair.number, 'answer', ack.body, host, take, (failure) => this.#onMediaFailed(failure))
   }
 
   onSessionBye(session: Session, bye: Request): void {
@@ -560,6 +633,29 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#giveUp('switch', 504, code, 102, '')
   }
 
+  // ── What the media says ─────────────────────────────────────────────────────────────────────────────────────
+
+  onMediaTimeout(_side: MediaSide): void {
+    this.stack.faults.active = this
+    if (this.state === 'connected') this.#release('switch', 'MEDIA_TIMEOUT', TIMEOUT_CAUSE, reasonLine(TIMEOUT_CAUSE))
+  }
+
+  onGatewayLost(): void {
+    this.stack.faults.active = this
+    if (!this.#isOver) this.#endWithoutMedia('MEDIA_GATEWAY_LOST')
+  }
+
+  #onMediaFailed(failure: MediaFailure): void {
+    this.stack.faults.active = this
+    if (!this.#isOver) this.#endWithoutMedia(failure)
+  }
+
+  #endWithoutMedia(code: string): void {
+    const lines = reasonLine(NO_MEDIA_CAUSE)
+    if (this.state === 'connected') this.#release('switch', code, NO_MEDIA_CAUSE, lines, 503)
+    else this.#giveUp('switch', 503, code, NO_MEDIA_CAUSE, lines)
+  }
+
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Ends the call from outside: an operator, a process that stops. */
@@ -587,11 +683,11 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   }
 
   /** Ends an answered call: BYE to every side that has not hung up itself. */
-  #release(party: ReleaseParty, code: string, cause: number, headers: string): void {
+  #release(party: ReleaseParty, code: string, cause: number, headers: string, unanswered = 504): void {
     const pair = this.#pair
     assert(pair !== null, 'a connected call has two sides')
     const isAnswered = this.#invite.isAnswered
-    const status = isAnswered ? 200 : party === 'caller' ? 487 : party === 'callee' ? 480 : 504
+    const status = isAnswered ? 200 : party === 'caller' ? 487 : party === 'callee' ? 480 : unanswered
     // A record stands before anything of the release is on the wire to the other side.
     this.#finish(party, status, code, cause)
     // The 2xx that the caller never got because it owes a PRACK (RFC 3262 §3).
@@ -621,12 +717,15 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     // What others count on comes first: should anything of this call be broken further down, they are not concerned.
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null
-    this.#host.writeRecord(this.record.end(party, status, code, cause))
+    const record = this.record.end(party, status, code, cause)
+    // The quality of the media is the gateway's to tell, and soon; without media there is nothing to wait for.
+    if (this.record.isAnswered) this.#media.release((media) => this.#host.writeRecord({ ...record, media }))
+    else this.#host.writeRecord(record)
     this.#host.onCallEnded(this, this.record.summary(party, status, code))
     const bridges = [...this.#bridges]
     this.#bridges.clear()
     for (const bridge of bridges) bridge.abort()
-    this.mediaSession.release()
+    if (!this.record.isAnswered) this.#media.release(null)
     this.#settle()
   }
 
@@ -687,6 +786,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     return this.state === 'inviting' || this.state === 'ringing'
   }
 
+  get #isOver(): boolean {
+    return this.state === 'releasing' || this.state === 'released'
+  }
+
   /** Whether a branch may still answer. */
   get #hasLive(): boolean {
     return this.#branches.some((branch) => branch.isLive)
@@ -717,7 +820,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, branch.timer)
     outbound.notePeer(response)
     if (request.hasSdp) outbound.offer = 'local'
-    const pair: Pair = { inbound, outbound, number: this.#pairCount, remoteRseq: 0, isDescribed: false, racks: [] }
+    const number = this.#pairCount
+    const pair: Pair = { inbound, outbound, branch, number, remoteRseq: 0, isDescribed: false, racks: [] }
     branch.pairs.set(tag, pair)
     return pair
   }
@@ -749,8 +853,17 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     }
   }
 
-  #pass(side: MediaSide, branch: number, role: DescriptionRole, body: string, sink: (body: string) => void): void {
-    this.mediaSession.pass(side, branch, role, body, sink)
+  #pass(
+    side: MediaSide,
+    branch: number,
+    role: DescriptionRole,
+    body: string,
+    source: string | null,
+    sink: DescriptionSink,
+    onFailed: MediaFailureSink,
+  ): void {
+    const towards = side === 'callee' ? this.facts.ingressTrunkGroup : (this.#offeredTo ?? null)
+    this.#media.pass({ side, branch, role, body, source, towards }, sink, onFailed)
   }
 
   #enter(next: State): void {
@@ -765,6 +878,10 @@ const LOSS_CODES: Readonly<Record<SessionLoss, string>> = {
   noPrack: 'SESSION_NO_PRACK',
   expired: 'SESSION_EXPIRED',
   gone: 'SESSION_GONE',
+}
+
+function hostOf(flow: Flow | null): string | null {
+  return flow === null ? null : flow.remote.host
 }
 
 /** A subscriber's phone to which there is no way: it is the callee that is not there, no fault of ours (§21.4.18). */

@@ -3,7 +3,7 @@
 import { requestPassOn, responsePassOn } from '#call/pass-on.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { FaultOwner } from '#core/fault-scope.ts'
-import type { DescriptionRole, MediaSession, MediaSide } from '#media/media-port.ts'
+import type { DescriptionRole, DescriptionSink, MediaFailure, MediaFailureSink, MediaSide } from '#media/media-port.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import type { InviteServerUser } from '#sip/invite-server-transaction.ts'
 import {
@@ -23,7 +23,18 @@ const REINVITE_WAIT_MS = 60_000
 /** Who owns the bridge: the call. */
 export interface BridgeOwner extends FaultOwner {
   readonly stack: SipStack
-  readonly mediaSession: MediaSession
+  /** Takes a session description through the media of the call; exactly one of the two sinks is called, unless the call ends. */
+  passDescription(
+    bridge: RequestBridge,
+    side: MediaSide,
+    role: DescriptionRole,
+    body: string,
+    source: string | null,
+    sink: DescriptionSink,
+    onFailed: MediaFailureSink,
+  ): void
+  /** A description that cannot be taken back could not be passed: the call cannot go on. */
+  onBridgeMediaFailed(failure: MediaFailure): void
   onBridgeDone(bridge: RequestBridge): void
   /** The other side does not know the dialog any more, or does not answer in it. */
   onBridgeLost(session: Session): void
@@ -36,10 +47,13 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   readonly to: Session
   readonly #owner: BridgeOwner
   readonly #transaction: ServerTransaction
+  /** Early dialog or branch of the pair, for the media port. */
+  readonly branch: number
   readonly #side: MediaSide
-  readonly #branch: number
   readonly #wait = new Timer(this)
   #client: UserAgentClient | null = null
+  /** The other side has given its final response. */
+  #concluded = false
   #answered = false
   #headers = ''
   #timedOut = false
@@ -60,13 +74,12 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
     this.from = from
     this.to = to
     this.#side = side
-    this.#branch = branch
+    this.branch = branch
   }
 
   /** Sends the request on. `headers` are added to what passes by the allow list (RAck). */
   start(headers: string): void {
     const request = this.#transaction.request
-    const isOffer = request.hasSdp && (request.method === 'INVITE' || request.method === 'UPDATE')
     this.#headers = headers + requestPassOn(request)
     if (this.#transaction instanceof InviteServerTransaction) {
       this.#transaction.user = this
@@ -78,21 +91,50 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
         ? 'INVITE'
         : request.method
     const send = (body: string): void => {
-      if (this.#answered || this.to.isEnded) return
+      if (this.#answered) return
+      if (this.to.isEnded) {
+        this.#giveUp(481)
+        return
+      }
       const contentType = request.header(HeaderId.contentType) ?? ''
       const type = request.hasSdp ? 'application/sdp' : contentType
       this.#client = this.to.send(method, { headers: this.#headers, contentType: type, body }, this)
     }
-    if (request.hasSdp) this.#pass(this.#side, isOffer ? 'offer' : 'answer', request.body, send)
-    else send(request.body)
+    if (!request.hasSdp) {
+      send(request.body)
+      return
+    }
+    // RFC 3262 §5: a PRACK answers the offer of its response, or makes one of its own.
+    const isOffer = request.method !== 'PRACK' || this.from.offer === 'remote'
+    const fail = (failure: MediaFailure): void => this.#onOfferFailed(failure, isOffer && request.method !== 'PRACK')
+    const host = this.#transaction.flow.remote.host
+    this.#pass(this.#side, isOffer ? 'offer' : 'answer', request.body, host, send, fail)
+  }
+
+  /** An offer that nobody has seen yet changes nothing (RFC 3261 §14.1); what a PRACK carries cannot be refused. */
+  #onOfferFailed(failure: MediaFailure, isRefusable: boolean): void {
+    if (this.#answered) return
+    if (isRefusable) this.#giveUp(failure === 'MEDIA_GATEWAY_REFUSED' ? 488 : 503)
+    else this.#owner.onBridgeMediaFailed(failure)
+  }
+
+  /** Answers the request itself: it cannot go on to the other side. */
+  #giveUp(status: number): void {
+    this.#done()
+    this.from.refuse(this.#transaction, status, undefined, '')
+    this.#owner.onBridgeDone(this)
+  }
+
+  #done(): void {
+    this.#answered = true
+    this.#owner.stack.clock.cancel(this.#wait)
   }
 
   /** Answers the request because the call ends (§15.1.2: 487 for what is pending). */
   abort(): void {
     if (this.#answered) return
-    this.#answered = true
-    this.#owner.stack.clock.cancel(this.#wait)
-    this.#client?.cancel('')
+    this.#done()
+    if (!this.#concluded) this.#client?.cancel('')
     const status = this.#transaction.method === 'INVITE' ? 487 : 481
     this.#transaction.respond(status, undefined, '', '', this.from.dialog.localTag)
   }
@@ -101,17 +143,20 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
     this.#owner.stack.faults.active = this.#owner
     const status = response.status
     if (status < 200) return
-    if (this.#answered) {
+    if (this.#answered || this.#concluded) {
       this.#late(client, response)
       return
     }
     this.to.concluded(client, response)
     if (status === 422 && this.#askLonger(client)) return
-    this.#answered = true
+    this.#concluded = true
     this.#owner.stack.clock.cancel(this.#wait)
     if (status < 300) this.#succeed(client, response)
-    else this.#fail(status, response)
-    this.#owner.onBridgeDone(this)
+    else {
+      this.#done()
+      this.#fail(status, response)
+      this.#owner.onBridgeDone(this)
+    }
     // RFC 5057 §5.1. A 481 to PRACK may mean no more than that its response is not waited for (RFC 3262 §3).
     if (status === 408 || (status === 481 && client.request.method !== 'PRACK')) this.#owner.onBridgeLost(this.to)
   }
@@ -127,9 +172,9 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
 
   onNoResponse(client: UserAgentClient, why: NoResponse): void {
     this.#owner.stack.faults.active = this.#owner
-    if (this.#answered) return
-    this.#answered = true
-    this.#owner.stack.clock.cancel(this.#wait)
+    if (this.#answered || this.#concluded) return
+    this.#concluded = true
+    this.#done()
     this.to.concluded(client, null)
     this.#refuse(why.status === 408 ? 408 : 500, why.reason, '')
     this.#owner.onBridgeDone(this)
@@ -148,7 +193,7 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
   onTimer(_name: string): void {
     this.#owner.stack.faults.active = this.#owner
     this.#timedOut = true
-    this.#client?.cancel('')
+    if (!this.#concluded) this.#client?.cancel('')
   }
 
   #succeed(client: UserAgentClient, response: Response): void {
@@ -171,19 +216,33 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
       this.#answerSide(response, 'answer', (body) => this.from.answer(transaction, 200, 'OK', lines, body))
       return
     }
+    this.#done()
     const type = response.header(HeaderId.contentType)
     const content = type === null || !response.hasBody ? '' : `Content-Type: ${type}\r\n`
     transaction.respond(response.status, undefined, lines + content, response.body, this.from.dialog.localTag)
+    this.#owner.onBridgeDone(this)
   }
 
   #answerSide(response: Response, role: DescriptionRole, send: (body: string) => void): void {
+    const answer = (body: string): void => {
+      if (this.#answered) return
+      this.#done()
+      if (this.from.isEnded) this.#transaction.respond(481)
+      else send(body)
+      this.#owner.onBridgeDone(this)
+    }
     if (!response.hasSdp) {
-      send('')
+      answer('')
       return
     }
-    this.#pass(this.#side === 'caller' ? 'callee' : 'caller', role, response.body, (body) => {
-      if (!this.from.isEnded) send(body)
-    })
+    const side = this.#side === 'caller' ? 'callee' : 'caller'
+    const fail = (failure: MediaFailure): void => {
+      if (this.#answered) return
+      // Nobody can answer the offer of the other side now; an answer that is lost leaves this side as it was.
+      if (role === 'offer' || this.#transaction.method === 'PRACK') this.#owner.onBridgeMediaFailed(failure)
+      else this.#giveUp(503)
+    }
+    this.#pass(side, role, response.body, this.#client?.flow?.remote.host ?? null, answer, fail)
   }
 
   #fail(status: number, response: Response): void {
@@ -211,7 +270,14 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
     this.to.acknowledge(client.request.sequence, '', '')
   }
 
-  #pass(side: MediaSide, role: DescriptionRole, body: string, sink: (body: string) => void): void {
-    this.#owner.mediaSession.pass(side, this.#branch, role, body, sink)
+  #pass(
+    side: MediaSide,
+    role: DescriptionRole,
+    body: string,
+    source: string | null,
+    sink: DescriptionSink,
+    onFailed: MediaFailureSink,
+  ): void {
+    this.#owner.passDescription(this, side, role, body, source, sink, onFailed)
   }
 }
