@@ -20,10 +20,12 @@ const NO_SSRC = -1
 const TIMESTAMP_AHEAD_MS_MAX = 2000
 /** What is taken as the duration of a packet lies below this. */
 const PACKET_MS_MAX = 200
+/** Ticks further apart than this belong to two playbacks. */
+const STANDSTILL_MS = 1000
 /** Assumed before two packets of one source have told. */
 const PACKET_MS_DEFAULT = 20
 
-/** What goes out to one party. `relay` and `write` allocate nothing. */
+/** What goes out to one party. `relay`, `tick` and `write` allocate nothing. */
 export class OutgoingStream {
   ssrc: number
   /** Sent packets, and payload octets, as sender reports count them (§6.4.1). */
@@ -53,6 +55,9 @@ export class OutgoingStream {
   #packetUnits = 0
   #markNext = true
   #generating = false
+  #tickTimestamp = 0
+  #tickMs = 0
+  #tickRate = 8000
 
   /** Starts at random numbers, as §5.1 asks; the caller draws them. Sequence numbers below 2^15 suit SRTP (RFC 3711 §3.3.1). */
   constructor(ssrc: number, sequence: number, timestamp: number) {
@@ -101,24 +106,35 @@ export class OutgoingStream {
   }
 
   /**
-   * Writes the header of a packet that we make, and gives where the payload goes. `advance` is how far the timestamp is
-   * after that of the last packet that we made, in timestamp units: 0 for an update of a telephone-event. It does not
-   * count when something else was sent in between: the clock tells then. The marker is set when `marker` is, and on the
-   * first packet after the source changed.
+   * The timestamp of the tick that begins now, for packets that we make: to be called once for each tick of `units`
+   * timestamp units, whether a packet is sent in it or not. The first after another source, or after a standstill, follows
+   * what was sent last as the clock says.
+   */
+  tick(units: number, nowMs: number, clockRate: number): number {
+    let timestamp = this.#tickTimestamp
+    const standstill = Math.abs(nowMs - this.#tickMs) > STANDSTILL_MS
+    if (!this.#generating || clockRate !== this.#tickRate || standstill) timestamp = this.#continued(nowMs, clockRate)
+    this.#generating = true
+    this.#tickTimestamp = (timestamp + units) >>> 0
+    this.#tickMs = nowMs
+    this.#tickRate = clockRate
+    return timestamp
+  }
+
+  /**
+   * Writes the header of a packet that we make, and gives where the payload goes. `timestamp` is of {@link tick}, of this
+   * tick or (telephone-events) of an earlier one. The marker is set when `marker` is, and on the first packet after the
+   * source changed.
    */
   write(
     target: Uint8Array,
     payloadType: number,
     marker: boolean,
-    advance: number,
+    timestamp: number,
     nowMs: number,
     clockRate: number,
     octets: number,
   ): number {
-    let timestamp = this.timestamp
-    if (this.#generating && clockRate === this.clockRate) timestamp = (timestamp + advance) >>> 0
-    else timestamp = this.#continued(nowMs, clockRate)
-    this.#generating = true
     const sequence = (this.sequence + 1) & 0xffff
     const mark = marker || this.#markNext
     this.#markNext = false
