@@ -1,0 +1,147 @@
+// Change of the sample rate by a polyphase filter: a sinc under a Kaiser window, cut at the lower of the two rates.
+
+import { assert } from '#core/assert.ts'
+
+/** Zero crossings on each side of the sinc at the lower rate, and the window's shape: stop band below −70 dB. */
+const CROSSINGS = 16
+const KAISER_BETA = 7
+/** Where the pass band ends, as a share of half the lower rate: 3.4 kHz passes at 8 kHz. */
+const PASS_SHARE = 0.92
+/** Input is taken in pieces of at most this many samples, so that the work buffer stays small. */
+const CHUNK_MAX = 960
+const RATE_MIN = 4000
+const RATE_MAX = 192_000
+/** Filters kept for ratios seen; a gateway has some thirty. */
+const FILTERS_MAX = 64
+
+/** Filters by ratio, shared by all streams: phase after phase, each `taps` long. */
+const filters = new Map<string, { readonly taps: number; readonly coefficients: Float32Array }>()
+
+/** The state of one stream. */
+export class Resampler {
+  readonly inputRate: number
+  readonly outputRate: number
+  readonly #up: number
+  readonly #down: number
+  readonly #taps: number
+  readonly #coefficients: Float32Array
+  readonly #work: Float32Array
+  /** Position of the next output, in 1/up input samples after the first new sample. */
+  #position = 0
+
+  constructor(inputRate: number, outputRate: number) {
+    for (const rate of [inputRate, outputRate]) {
+      assert(Number.isInteger(rate) && rate >= RATE_MIN && rate <= RATE_MAX, `sample rate ${rate}`)
+    }
+    this.inputRate = inputRate
+    this.outputRate = outputRate
+    const divisor = greatestCommonDivisor(inputRate, outputRate)
+    this.#up = outputRate / divisor
+    this.#down = inputRate / divisor
+    const filter = filterOf(this.#up, this.#down)
+    this.#taps = filter.taps
+    this.#coefficients = filter.coefficients
+    this.#work = new Float32Array(filter.taps - 1 + CHUNK_MAX)
+  }
+
+  /** The most samples that `resample` gives for `inputSamples`. */
+  outputMax(inputSamples: number): number {
+    return Math.ceil((inputSamples * this.#up) / this.#down) + 1
+  }
+
+  /** Takes `input` and gives the number of samples written to `target`, which has room for {@link outputMax}. */
+  resample(input: Int16Array, target: Int16Array): number {
+    if (this.#up === this.#down) {
+      target.set(input)
+      return input.length
+    }
+    let written = 0
+    for (let start = 0; start < input.length; start += CHUNK_MAX) {
+      written = this.#chunk(input, start, Math.min(CHUNK_MAX, input.length - start), target, written)
+    }
+    return written
+  }
+
+  #chunk(input: Int16Array, start: number, length: number, target: Int16Array, written: number): number {
+    const work = this.#work
+    const taps = this.#taps
+    const kept = taps - 1
+    for (let i = 0; i < length; i += 1) work[kept + i] = input[start + i] as number
+    const up = this.#up
+    const end = length * up
+    let position = this.#position
+    while (position < end) {
+      const phase = position % up
+      const first = (position - phase) / up
+      let sum = 0
+      let coefficient = phase * taps
+      for (let i = 0; i < taps; i += 1) {
+        sum += (this.#coefficients[coefficient] as number) * (work[first + i] as number)
+        coefficient += 1
+      }
+      const value = Math.round(sum)
+      target[written] = value > 32_767 ? 32_767 : Math.max(value, -32_768)
+      written += 1
+      position += this.#down
+    }
+    this.#position = position - end
+    work.copyWithin(0, length, length + kept)
+    return written
+  }
+}
+
+function filterOf(up: number, down: number): { readonly taps: number; readonly coefficients: Float32Array } {
+  const key = `${up}/${down}`
+  const known = filters.get(key)
+  if (known !== undefined) return known
+  const filter = design(up, down)
+  if (filters.size < FILTERS_MAX) filters.set(key, filter)
+  return filter
+}
+
+function design(up: number, down: number): { readonly taps: number; readonly coefficients: Float32Array } {
+  // One lobe of the sinc in input samples: longer when the output is the slower.
+  const lobe = Math.max(1, down / up)
+  const half = Math.ceil(CROSSINGS * lobe)
+  const taps = 2 * half
+  const coefficients = new Float32Array(up * taps)
+  const cut = PASS_SHARE / lobe
+  for (let phase = 0; phase < up; phase += 1) {
+    let sum = 0
+    for (let i = 0; i < taps; i += 1) {
+      // The newest tap is the last; the output lies `half` samples back, plus the phase.
+      const distance = i - (half - 1) - phase / up
+      const value = cut * sinc(cut * distance) * kaiser(distance / half)
+      coefficients[phase * taps + i] = value
+      sum += value
+    }
+    // Each phase has gain one at zero, so that a constant stays one.
+    for (let i = 0; i < taps; i += 1) {
+      coefficients[phase * taps + i] = (coefficients[phase * taps + i] as number) / sum
+    }
+  }
+  return { taps, coefficients }
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)
+}
+
+function kaiser(x: number): number {
+  return Math.abs(x) >= 1 ? 0 : bessel(KAISER_BETA * Math.sqrt(1 - x * x)) / bessel(KAISER_BETA)
+}
+
+/** The modified Bessel function of the first kind, order zero. */
+function bessel(x: number): number {
+  let term = 1
+  let sum = 1
+  for (let k = 1; term > sum * 1e-12; k += 1) {
+    term *= (x / (2 * k)) ** 2
+    sum += term
+  }
+  return sum
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b)
+}
