@@ -30,16 +30,15 @@ export class TelephoneEventSender {
   #state: State = 'idle'
   readonly #waiting: WaitingDigit[] = []
   #digit: WaitingDigit | null = null
-  /** Timestamp of the segment; units of the event that passed, that were told, and that are of earlier segments. */
+  /** Timestamp of the segment; units that passed since it began, that were told, and that are of earlier segments. */
   #timestamp = 0
   #elapsedUnits = 0
   #units = 0
   #segmentUnits = 0
   #totalUnits = 0
   #finalsLeft = 0
-  /** Units that have to pass since the end of the event, and that have. */
+  /** Units that have to pass since the end of the event. */
   #pauseUnits = 0
-  #silentUnits = 0
 
   /** Whether digits are being sent or wait; pauses count. */
   get isBusy(): boolean {
@@ -70,20 +69,21 @@ export class TelephoneEventSender {
     clockRate: number,
   ): number {
     const timestamp = stream.tick(units, nowMs, clockRate)
-    if (this.#state === 'pause') this.#silentUnits += units
-    if (this.#state === 'pause' && this.#silentUnits >= this.#pauseUnits) this.#enter('idle')
+    const silentUnits = this.#elapsedUnits - this.#totalUnits
+    if (this.#state === 'pause' && silentUnits >= this.#pauseUnits) this.#enter('idle')
     if (this.#state === 'idle') {
       const digit = this.#waiting.shift()
       if (digit === undefined) return 0
       this.#begin(digit, timestamp, clockRate)
-      return this.#continue(digit, stream, target, payloadType, units, nowMs, clockRate, true)
+      this.#elapsedUnits = units
+      return this.#continue(digit, stream, target, payloadType, nowMs, clockRate, true)
     }
+    this.#elapsedUnits += units
     const digit = this.#digit
     if (digit === null || this.#state === 'pause') return 0
     if (this.#state === 'event') {
-      return this.#continue(digit, stream, target, payloadType, units, nowMs, clockRate, false)
+      return this.#continue(digit, stream, target, payloadType, nowMs, clockRate, false)
     }
-    this.#silentUnits += units
     this.#finalsLeft -= 1
     const length = this.#write(digit, stream, target, payloadType, nowMs, clockRate, false, true)
     if (this.#finalsLeft === 0) this.#enter('pause')
@@ -101,12 +101,10 @@ export class TelephoneEventSender {
     this.#enter('event')
     this.#digit = digit
     this.#timestamp = timestamp
-    this.#elapsedUnits = 0
     this.#units = 0
     this.#segmentUnits = 0
     this.#totalUnits = Math.max(1, Math.round((digit.ms * clockRate) / 1000))
     this.#pauseUnits = Math.round((digit.pauseMs * clockRate) / 1000)
-    this.#silentUnits = 0
   }
 
   /** The next report of the event under way, which may be its last, or its segment's. */
@@ -115,7 +113,6 @@ export class TelephoneEventSender {
     stream: OutgoingStream,
     target: Uint8Array,
     payloadType: number,
-    units: number,
     nowMs: number,
     clockRate: number,
     marker: boolean,
@@ -126,7 +123,6 @@ export class TelephoneEventSender {
       this.#timestamp = (this.#timestamp + EVENT_DURATION_MAX) >>> 0
     }
     const full = this.#segmentUnits + EVENT_DURATION_MAX
-    this.#elapsedUnits += units
     this.#units = Math.min(this.#elapsedUnits, this.#totalUnits, full)
     const isEnd = this.#units >= this.#totalUnits
     const length = this.#write(digit, stream, target, payloadType, nowMs, clockRate, marker, isEnd)
