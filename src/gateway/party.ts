@@ -50,8 +50,8 @@ export class PartyMedia implements ControlStreamOwner {
   play = 0
   /** Nothing came for as long as is allowed. */
   silent = false
-  /** Our keys towards the party (RFC 4568), and what a re-offer must keep. */
-  localKeys: SrtpKeys | null = null
+  /** Our keys towards the party by suite (RFC 4568); a re-offer keeps them. */
+  readonly ownKeys = new Map<SrtpKeys['suite'], SrtpKeys>()
   iceUfrag = ''
   icePassword = ''
 
