@@ -52,7 +52,8 @@ class Slot {
 }
 
 /**
- * The buffer. `put` what comes, `take` once for each tick of playout. Nothing is allocated when the frames are no longer
+ * The buffer. `put` what comes, `take` once for each tick of playout (or whenever
+ * decoded samples run out). Nothing is allocated when the frames are no longer
  * than those before. Times are milliseconds of the clock.
  */
 export class JitterBuffer {
@@ -188,7 +189,7 @@ export class JitterBuffer {
   }
 
   /**
-   * What is to be played in the tick of `units` timestamp units that begins now. After `frame`, call {@link played} when the
+   * What is to be played in the tick of `units` timestamp units that begins now. After `frame`, call {@link setDuration} when the
    * frame turned out to last another time than the tick.
    */
   take(units: number, nowMs: number): Playout {
@@ -198,6 +199,10 @@ export class JitterBuffer {
     const excessMs = this.delayMs(nowMs) - this.targetMs
     const tickMs = (units * 1000) / this.#clockRate
     const next = this.#earliest()
+    if (next.isOther) {
+      this.#pass(next)
+      return this.#takeEmpty(units)
+    }
     const wait = timestampDistance(this.#playTimestamp, next.timestamp)
     if (wait >= units) {
       // Not its time yet: a gap in what was sent, or a packet that may still come. Gaps are where the delay may move.
