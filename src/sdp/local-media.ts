@@ -6,9 +6,11 @@ import { endpointOf, hasRtcpMux, rtcpEndpointOf } from '#sdp/connection.ts'
 import { type CryptoAttribute, cryptoOf, cryptoText } from '#sdp/crypto-attribute.ts'
 import { type Direction, directionOf } from '#sdp/direction.ts'
 import { type Fingerprint, fingerprintsOf, fingerprintText, type Setup, setupOf } from '#sdp/dtls-attributes.ts'
-import { candidateText, type IceCandidate, type IceDescription, iceOf } from '#sdp/ice-attributes.ts'
+import { type FaxParameters, faxOf } from '#sdp/fax-attributes.ts'
+import { candidateText, ICE_ATTRIBUTES, type IceCandidate, type IceDescription, iceOf } from '#sdp/ice-attributes.ts'
 import { codecsOf, isRtp, type SdpCodec } from '#sdp/sdp-codec.ts'
 import type { MediaDescription, SessionDescription } from '#sdp/session-description.ts'
+import { type SsrcAttribute, ssrcsOf } from '#sdp/ssrc-attribute.ts'
 
 /** Our address and protection for one media stream towards one party. */
 export interface LocalMedia {
@@ -65,6 +67,10 @@ export interface RemoteMedia {
   /** a=mid (RFC 5888 §4), a=label (RFC 4574); null when absent. */
   readonly mid: string | null
   readonly label: string | null
+  /** T.38; null for what is no fax over UDPTL. */
+  readonly fax: FaxParameters | null
+  /** a=ssrc with cname, in order (RFC 5576 §4.1). */
+  readonly ssrcs: readonly SsrcAttribute[]
 }
 
 /** Attributes that say where and how media flows on one hop; each hop has its own. */
@@ -80,15 +86,7 @@ export const HOP_ATTRIBUTES: ReadonlySet<string> = new Set([
   'connection',
   'key-mgmt',
   'zrtp-hash',
-  'ice-ufrag',
-  'ice-pwd',
-  'ice-lite',
-  'ice-options',
-  'ice-pacing',
-  'ice-mismatch',
-  'candidate',
-  'remote-candidates',
-  'end-of-candidates',
+  ...ICE_ATTRIBUTES,
 ])
 
 const PTIME_MAX_MS = 1_000
@@ -112,6 +110,8 @@ export function remoteMediaOf(description: SessionDescription, media: MediaDescr
     ice: iceOf(description, media),
     mid: attributeOf(media.lines, 'mid'),
     label: attributeOf(media.lines, 'label'),
+    fax: faxOf(media),
+    ssrcs: ssrcsOf(media),
   }
 }
 
@@ -134,7 +134,8 @@ export function localMediaLines(local: LocalMedia): string[] {
   }
   for (const crypto of local.crypto) lines.push(`a=crypto:${cryptoText(crypto)}`)
   if (local.ice !== null) {
-    lines.push(`a=ice-ufrag:${local.ice.ufrag}`, `a=ice-pwd:${local.ice.password}`)
+    // RFC 8839 §5.6: an agent of RFC 8445 says so.
+    lines.push(`a=ice-ufrag:${local.ice.ufrag}`, `a=ice-pwd:${local.ice.password}`, 'a=ice-options:ice2')
     for (const candidate of local.ice.candidates) lines.push(`a=candidate:${candidateText(candidate)}`)
     if (local.ice.candidates.length > 0) lines.push('a=end-of-candidates')
   }
