@@ -66,8 +66,8 @@ export interface MediaSink {
   onSocketError(reason: string): void
 }
 
-/** Octets free behind every received datagram: for what SRTP adds (RFC 3711 §3.1, RFC 3711 §3.4). */
-export const TAIL_ROOM = 64
+/** Octets free behind every received datagram: for what SRTP adds (RFC 3711 §3.1, §3.4). */
+export const TAIL_ROOM = 160
 
 export interface MediaSocket {
   /** Sends the first `octets` of `bytes`. They are taken before the call returns. Loss is silent, as on the wire. */

@@ -18,12 +18,6 @@ const EVENTS_MAX = 512
 /** The number under which the wake-up descriptor is known to epoll; sockets count from 0. */
 const WAKE_SLOT = 0x7fffffff
 
-/** What the loop is asked to do besides packets. */
-export interface EpollLoopTurn {
-  /** Called after each wake-up's packets: timers and orders. */
-  onTurn(): void
-}
-
 /** Settings of the loop. */
 export interface EpollOptions {
   /** After a wake-up the loop sleeps until this much has passed since it, to gather packets; 0 for never. In microseconds. */
@@ -123,7 +117,7 @@ export class EpollSockets implements MediaSockets {
     this.#eventStep = calls.eventOctets / 4
     this.#eventWord = calls.eventWord
     this.#events = new Memory(calls, EVENTS_MAX * calls.eventOctets)
-    this.#packet = new Memory(calls, PACKET_OCTETS_MAX + 1 + TAIL_ROOM + 63)
+    this.#packet = new Memory(calls, PACKET_OCTETS_MAX + 1 + TAIL_ROOM)
     this.#packetBytes = this.#packet.bytes
     this.#packetAddress = this.#packet.address
     this.#outgoing = new Memory(calls, PACKET_OCTETS_MAX + TAIL_ROOM)
@@ -139,6 +133,11 @@ export class EpollSockets implements MediaSockets {
   /** Open sockets. */
   get size(): number {
     return this.#count
+  }
+
+  /** Whether {@link report} has something to tell. */
+  get pending(): boolean {
+    return this.#reports.length > 0
   }
 
   open(local: Endpoint, dscp: number, sink: MediaSink): MediaSocket {
@@ -178,7 +177,6 @@ export class EpollSockets implements MediaSockets {
 
   /**
    * Waits for packets at most `timeoutMs` (rounded up) and gives them to their sinks, once through. Gives how many there were.
-   * When there were some and no more than would fill the time, sleeps on until the next share of packets has come together.
    */
   turn(timeoutMs: number): number {
     const calls = this.#calls

@@ -1,0 +1,117 @@
+// The data plane of a gateway: streams by number, orders in, reports out. All effects come through ports.
+
+import { assert } from '#core/assert.ts'
+import { Timer } from '#core/clock.ts'
+import type { Order, Plane, PlaneSink, Report, StreamId } from '#gateway/plane.ts'
+import { Stream } from '#gateway/stream.ts'
+import type { PlanePorts, StreamHome } from '#gateway/stream-home.ts'
+
+/** Streams of one data plane. */
+export const STREAMS_MAX = 16_384
+
+/** Numbers of streams that others wait for. */
+const AWAITED_MAX = 1_024
+
+/** The streams of one thread. */
+export class MediaPlane implements Plane, StreamHome {
+  readonly ports: PlanePorts
+  readonly #sink: PlaneSink
+  readonly #streams = new Map<StreamId, Stream>()
+  /** Streams that want to hear one that is not there yet, by its number. */
+  readonly #awaited = new Map<StreamId, Set<Stream>>()
+  #reports: Report[] = []
+  readonly #reporting = new Timer(this)
+
+  constructor(ports: PlanePorts, sink: PlaneSink) {
+    this.ports = ports
+    this.#sink = sink
+  }
+
+  /** Streams open or opening. */
+  get size(): number {
+    return this.#streams.size
+  }
+
+  order(order: Order): void {
+    if (order.order === 'open') {
+      this.#open(order)
+      return
+    }
+    // The stream may have broken while the order was on its way.
+    const stream = this.#streams.get(order.stream)
+    if (stream === undefined) return
+    switch (order.order) {
+      case 'set':
+        stream.set(order.settings)
+        return
+      case 'block':
+        stream.block(order.media, order.dtmf)
+        return
+      case 'query':
+        this.report({ report: 'facts', stream: stream.id, query: order.query, facts: stream.facts() })
+        return
+      case 'close': {
+        const facts = stream.facts()
+        stream.close()
+        this.report({ report: 'closed', stream: stream.id, facts })
+        return
+      }
+      case 'play':
+      case 'stopPlay':
+      case 'record':
+        return
+      default:
+        order satisfies never
+    }
+  }
+
+  /** Closes every stream without a word: the process ends. */
+  close(): void {
+    for (const stream of [...this.#streams.values()]) stream.close()
+    this.ports.clock.cancel(this.#reporting)
+  }
+
+  stream(id: StreamId): Stream | null {
+    return this.#streams.get(id) ?? null
+  }
+
+  awaitStream(listener: Stream, id: StreamId): void {
+    let awaiting = this.#awaited.get(id)
+    if (awaiting === undefined) {
+      // Numbers that are never opened must not fill the memory: the oldest is forgotten.
+      const oldest = this.#awaited.keys().next()
+      if (this.#awaited.size >= AWAITED_MAX && !oldest.done) this.#awaited.delete(oldest.value)
+      awaiting = new Set()
+      this.#awaited.set(id, awaiting)
+    }
+    awaiting.add(listener)
+  }
+
+  forget(stream: Stream): void {
+    this.#streams.delete(stream.id)
+  }
+
+  report(report: Report): void {
+    this.#reports.push(report)
+    if (!this.#reporting.armed) this.ports.clock.arm(this.#reporting, 'reports', 0)
+  }
+
+  onTimer(_name: string): void {
+    const reports = this.#reports
+    this.#reports = []
+    for (const report of reports) this.#sink.onReport(report)
+  }
+
+  #open(order: Extract<Order, { order: 'open' }>): void {
+    assert(!this.#streams.has(order.stream), `stream ${order.stream} is opened once`)
+    if (this.#streams.size >= STREAMS_MAX) {
+      this.report({ report: 'openFailed', stream: order.stream, reason: 'MEDIA_STREAMS_MAX' })
+      return
+    }
+    const stream = new Stream(this, order.stream, order.local, order.localRtcp, order.dscp)
+    this.#streams.set(order.stream, stream)
+    const awaiting = this.#awaited.get(order.stream)
+    this.#awaited.delete(order.stream)
+    for (const listener of awaiting ?? []) listener.onStreamOpened()
+  }
+}
