@@ -13,15 +13,15 @@ const HOP_MS = (HOP * 1000) / SAMPLE_RATE
 const PURITY_MIN = 0.7
 /** Q.24 table A-1: operates from −25 dBm0 per frequency (AT&T), not below −55. In between it is ours. */
 const LEVEL_MIN_DBM0 = -32
-/** The two tones may differ by 8 dB when the low one is stronger, and by 6 when the high one is; here with a margin. */
-const LOW_STRONGER_DB = 10
-const HIGH_STRONGER_DB = 7.5
+/** The two tones may differ by 8 dB when the low one is stronger, and by 6 when the high one is; here with a margin, as each reaches into the other. */
+const LOW_STRONGER_DB = 11
+const HIGH_STRONGER_DB = 8.5
 /** The others of a group are weaker by this; the width of a window's own spectrum allows no more. */
 const OTHERS_DB = 3
 /** Operates at ±1.5 %, does not at ±3.5 %: the line is drawn in the middle, over all windows of the digit. */
 const OFFSET_SHARE_MAX = 0.025
 /** No single hop may stray further: speech does, a tone under noise does not. */
-const STRAY_SHARE_MAX = 0.06
+const STRAY_SHARE_MAX = 0.08
 /** Windows that agree until a digit is one: tones of 40 ms have at least this many, those of 23 ms have not. */
 const WINDOWS_MIN = 6
 /** Windows that fail until it has ended: breaks of 10 ms are bridged, pauses of 40 ms are not. */

@@ -1,109 +1,24 @@
 // ITU-T G.722: 7 kHz audio in 64 kbit/s, sub-band ADPCM of two bands that a quadrature mirror filter makes (mode 1).
 
+import { saturate } from '#gateway/audio/_saturate.ts'
+
 /** §3.1: the quadrature mirror filter's coefficients, half of the symmetric 24 (Table 4, scaled by 2^13). */
 const QMF = Int16Array.of(3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11)
 /** §6.2.1: quantizer decision levels and codes of the lower band (Table 14 and 16). */
+// biome-ignore format: a table
 const Q6 = Int16Array.of(
-  0,
-  35,
-  72,
-  110,
-  150,
-  190,
-  233,
-  276,
-  323,
-  370,
-  422,
-  473,
-  530,
-  587,
-  650,
-  714,
-  786,
-  858,
-  940,
-  1023,
-  1121,
-  1219,
-  1339,
-  1458,
-  1612,
-  1765,
-  1980,
-  2195,
-  2557,
-  2919,
-  0,
-  0,
+  0, 35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219, 1339,
+  1458, 1612, 1765, 1980, 2195, 2557, 2919, 0, 0,
 )
+// biome-ignore format: a table
 const ILN = Uint8Array.of(
-  0,
-  63,
-  62,
-  31,
-  30,
-  29,
-  28,
-  27,
-  26,
-  25,
-  24,
-  23,
-  22,
-  21,
-  20,
-  19,
-  18,
-  17,
-  16,
-  15,
-  14,
-  13,
-  12,
-  11,
-  10,
-  9,
-  8,
-  7,
-  6,
-  5,
-  4,
-  0,
+  0, 63, 62, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5,
+  4, 0,
 )
+// biome-ignore format: a table
 const ILP = Uint8Array.of(
-  0,
-  61,
-  60,
-  59,
-  58,
-  57,
-  56,
-  55,
-  54,
-  53,
-  52,
-  51,
-  50,
-  49,
-  48,
-  47,
-  46,
-  45,
-  44,
-  43,
-  42,
-  41,
-  40,
-  39,
-  38,
-  37,
-  36,
-  35,
-  34,
-  33,
-  32,
-  0,
+  0, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34,
+  33, 32, 0,
 )
 /** Inverse quantizers with 4 and 6 bits (Tables 17 and 18), and of the higher band with 2 (Table 20). */
 const QM4 = Int16Array.of(
@@ -124,71 +39,12 @@ const QM4 = Int16Array.of(
   1200,
   0,
 )
+// biome-ignore format: a table
 const QM6 = Int16Array.of(
-  -136,
-  -136,
-  -136,
-  -136,
-  -24808,
-  -21904,
-  -19008,
-  -16704,
-  -14984,
-  -13512,
-  -12280,
-  -11192,
-  -10232,
-  -9360,
-  -8576,
-  -7856,
-  -7192,
-  -6576,
-  -6000,
-  -5456,
-  -4944,
-  -4464,
-  -4008,
-  -3576,
-  -3168,
-  -2776,
-  -2400,
-  -2032,
-  -1688,
-  -1360,
-  -1040,
-  -728,
-  24808,
-  21904,
-  19008,
-  16704,
-  14984,
-  13512,
-  12280,
-  11192,
-  10232,
-  9360,
-  8576,
-  7856,
-  7192,
-  6576,
-  6000,
-  5456,
-  4944,
-  4464,
-  4008,
-  3576,
-  3168,
-  2776,
-  2400,
-  2032,
-  1688,
-  1360,
-  1040,
-  728,
-  432,
-  136,
-  -432,
-  -136,
+  -136, -136, -136, -136, -24808, -21904, -19008, -16704, -14984, -13512, -12280, -11192, -10232, -9360, -8576,
+  -7856, -7192, -6576, -6000, -5456, -4944, -4464, -4008, -3576, -3168, -2776, -2400, -2032, -1688, -1360, -1040,
+  -728, 24808, 21904, 19008, 16704, 14984, 13512, 12280, 11192, 10232, 9360, 8576, 7856, 7192, 6576, 6000, 5456,
+  4944, 4464, 4008, 3576, 3168, 2776, 2400, 2032, 1688, 1360, 1040, 728, 432, 136, -432, -136,
 )
 const QM2 = Int16Array.of(-7408, -1616, 7408, 1616)
 /** Logarithmic scale factor multipliers (Tables 19 and 21) and their antilogarithm (Table 15). */
@@ -196,39 +52,10 @@ const WL = Int16Array.of(-60, -30, 58, 172, 334, 538, 1198, 3042)
 const RL42 = Uint8Array.of(0, 7, 6, 5, 4, 3, 2, 1, 7, 6, 5, 4, 3, 2, 1, 0)
 const WH = Int16Array.of(0, -214, 798)
 const RH2 = Uint8Array.of(2, 1, 2, 1)
+// biome-ignore format: a table
 const ILB = Int16Array.of(
-  2048,
-  2093,
-  2139,
-  2186,
-  2233,
-  2282,
-  2332,
-  2383,
-  2435,
-  2489,
-  2543,
-  2599,
-  2656,
-  2714,
-  2774,
-  2834,
-  2896,
-  2960,
-  3025,
-  3091,
-  3158,
-  3228,
-  3298,
-  3371,
-  3444,
-  3520,
-  3597,
-  3676,
-  3756,
-  3838,
-  3922,
-  4008,
+  2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834, 2896, 2960, 3025,
+  3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838, 3922, 4008,
 )
 const IHN = Uint8Array.of(0, 1, 0)
 const IHP = Uint8Array.of(0, 3, 2)
@@ -238,10 +65,6 @@ const NBH_MAX = 22_528
 const DETL_FIRST = 32
 const DETH_FIRST = 8
 const QMF_TAPS = 24
-
-function saturate(value: number): number {
-  return value > 32_767 ? 32_767 : value < -32_768 ? -32_768 : value
-}
 
 /** The adaptive predictor and quantizer scale of one band: two poles, six zeros (§3.6). */
 class Band {
@@ -271,7 +94,7 @@ class Band {
   /** §3.5: adapts the scale by the multiplier of the code just sent. */
   scale(multiplier: number): void {
     let nb = ((this.#nb * 127) >> 7) + multiplier
-    nb = nb < 0 ? 0 : nb > this.#nbMax ? this.#nbMax : nb
+    nb = Math.max(0, Math.min(nb, this.#nbMax))
     this.#nb = nb
     const exponent = this.#shift - (nb >> 11)
     const mantissa = ILB[(nb >> 6) & 31] as number
@@ -305,10 +128,10 @@ class Band {
     const four = saturate(this.#a1 << 2)
     let a2 = (same1 ? -four : four) >= 32_768 ? 32_767 : same1 ? -four : four
     a2 = (a2 >> 7) + (same2 ? 128 : -128) + ((this.#a2 * 32_512) >> 15)
-    a2 = a2 > 12_288 ? 12_288 : a2 < -12_288 ? -12_288 : a2
+    a2 = Math.max(-12_288, Math.min(a2, 12_288))
     let a1 = (same1 ? 192 : -192) + ((this.#a1 * 32_640) >> 15)
     const limit = saturate(15_360 - a2)
-    a1 = a1 > limit ? limit : a1 < -limit ? -limit : a1
+    a1 = Math.max(-limit, Math.min(a1, limit))
     this.#a1 = a1
     this.#a2 = a2
   }
@@ -425,5 +248,5 @@ export class G722Decoding {
 
 /** Block LIMIT: the bands are 15-bit signals. */
 function limit15(value: number): number {
-  return value > 16_383 ? 16_383 : value < -16_384 ? -16_384 : value
+  return Math.max(-16_384, Math.min(value, 16_383))
 }

@@ -1,5 +1,7 @@
 // Signal levels of 16-bit linear samples: dBov (RFC 6464 §3, the overload point) and dBm0 (G.711's digital milliwatt).
 
+import { saturate } from '#gateway/audio/_saturate.ts'
+
 const FULL_SCALE = 32_768
 /** Below one step of sixteen bits there is nothing: −127 dBov is what RFC 6464 and RFC 3389 write for silence. */
 export const SILENCE_DBOV = -127
@@ -35,8 +37,7 @@ export function peakOfDbm0(levelDbm0: number): number {
 /** Amplifies the first `length` of `samples` in place by `gain` (linear; see {@link gainOfDb}), saturating. */
 export function applyGain(samples: Int16Array, length: number, gain: number): void {
   for (let i = 0; i < length; i += 1) {
-    const value = Math.round((samples[i] as number) * gain)
-    samples[i] = value > 32_767 ? 32_767 : Math.max(value, -32_768)
+    samples[i] = saturate(Math.round((samples[i] as number) * gain))
   }
 }
 

@@ -1,5 +1,7 @@
 // Mixing of a conference room: everybody hears the sum of all others, made from one sum (N − 1).
 
+import { saturate } from '#gateway/audio/_saturate.ts'
+
 /** Parties summed at once; 32 bits hold 65,536 full-scale signals. */
 const PARTIES_MAX = 65_536
 
@@ -40,7 +42,7 @@ export class Mixer {
     const ownLength = own === null ? 0 : Math.min(own.length, length)
     for (let i = 0; i < length; i += 1) {
       const value = i < ownLength ? (sum[i] as number) - ((own as Int16Array)[i] as number) : (sum[i] as number)
-      target[i] = value > 32_767 ? 32_767 : value < -32_768 ? -32_768 : value
+      target[i] = saturate(value)
     }
   }
 }

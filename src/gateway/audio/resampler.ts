@@ -1,6 +1,7 @@
 // Change of the sample rate by a polyphase filter: a sinc under a Kaiser window, cut at the lower of the two rates.
 
 import { assert } from '#core/assert.ts'
+import { saturate } from '#gateway/audio/_saturate.ts'
 
 /** Zero crossings on each side of the sinc at the lower rate, and the window's shape: stop band below −70 dB. */
 const CROSSINGS = 16
@@ -49,6 +50,11 @@ export class Resampler {
     return Math.ceil((inputSamples * this.#up) / this.#down) + 1
   }
 
+  /** Output samples by which the output lags behind the input. */
+  get delay(): number {
+    return Math.round(((this.#taps / 2) * this.#up) / this.#down)
+  }
+
   /** Takes `input` and gives the number of samples written to `target`, which has room for {@link outputMax}. */
   resample(input: Int16Array, target: Int16Array): number {
     if (this.#up === this.#down) {
@@ -79,8 +85,7 @@ export class Resampler {
         sum += (this.#coefficients[coefficient] as number) * (work[first + i] as number)
         coefficient += 1
       }
-      const value = Math.round(sum)
-      target[written] = value > 32_767 ? 32_767 : Math.max(value, -32_768)
+      target[written] = saturate(Math.round(sum))
       written += 1
       position += this.#down
     }

@@ -1,5 +1,6 @@
 // Tones of one to four frequencies, whose phase goes on from frame to frame.
 
+import { saturate } from '#gateway/audio/_saturate.ts'
 import { peakOfDbm0 } from '#gateway/audio/level.ts'
 
 /** ITU-T E.180 and its tables know no tone of more. */
@@ -54,8 +55,7 @@ export class ToneGenerator {
         this.#cosine[i] = cosine * (this.#turnCosine[i] as number) - sine * (this.#turnSine[i] as number)
         this.#sine[i] = sine * (this.#turnCosine[i] as number) + cosine * (this.#turnSine[i] as number)
       }
-      const value = Math.round(sum)
-      target[start + n] = value > 32_767 ? 32_767 : Math.max(value, -32_768)
+      target[start + n] = saturate(Math.round(sum))
     }
     this.#renormalise()
   }
