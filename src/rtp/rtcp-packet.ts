@@ -130,9 +130,13 @@ export function readRtcp(bytes: Uint8Array, length: number, sink: RtcpSink): voi
 function readPacket(bytes: Uint8Array, at: number, end: number, sink: RtcpSink): void {
   const count = (bytes[at] as number) & 0x1f
   const type = bytes[at + 1] as number
-  if (type === RtcpType.SDES) return readSdes(bytes, at + 4, end, count, sink)
-  if (type === RtcpType.BYE) return readBye(bytes, at + 4, end, count, sink)
-  if (at + 8 > end) return
+  if (type === RtcpType.SDES) readSdes(bytes, at + 4, end, count, sink)
+  else if (type === RtcpType.BYE) readBye(bytes, at + 4, end, count, sink)
+  else if (at + 8 <= end) readSourced(bytes, at, end, count, type, sink)
+}
+
+/** Packets that begin with the SSRC of who sends them. */
+function readSourced(bytes: Uint8Array, at: number, end: number, count: number, type: number, sink: RtcpSink): void {
   const ssrc = readUint32(bytes, at + 4)
   if (type === RtcpType.SR) {
     if (at + 28 > end) return
