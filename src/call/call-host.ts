@@ -2,7 +2,7 @@
 // registrar nor routing tables.
 
 import type { CallerIdentity } from '#call/caller-identity.ts'
-import type { MediaPort } from '#media/media-port.ts'
+import type { MediaPort, MediaService } from '#media/media-port.ts'
 import type { Cdr } from '#schema/cdr.ts'
 import type { Flow } from '#sip/flow.ts'
 import type { NameAddr } from '#sip/name-addr.ts'
@@ -44,6 +44,14 @@ export interface CallPlan {
   readonly callee: string
   /** What was done to the numbers, for the record. */
   readonly translations: readonly string[]
+}
+
+/** The switch itself is the callee. */
+export interface ServicePlan {
+  readonly service: MediaService
+  /** Conference room, or ''. */
+  readonly room: string
+  readonly calledNumber: string
 }
 
 /** What a plan can be instead. */

@@ -49,6 +49,12 @@ export class CallRecord {
     this.#policyMs = this.#elapsedMs
   }
 
+  /** The switch itself answers that number. */
+  plannedService(calledNumber: string): void {
+    this.#calledNumber = calledNumber
+    this.#policyMs = this.#elapsedMs
+  }
+
   redirected(plan: CallPlan): void {
     this.#translations = [...this.#translations, `redirected to ${plan.callee}`]
   }
@@ -79,6 +85,11 @@ export class CallRecord {
       remoteTag,
       remote: flow === null ? target.label : remoteOf(flow),
     })
+  }
+
+  /** Answered by the switch itself: there is no other leg. */
+  answeredHere(): void {
+    this.#answeredAt = this.#nowMs
   }
 
   get isAnswered(): boolean {

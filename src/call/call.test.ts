@@ -1130,6 +1130,7 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
     },
     serve: () => {},
     choose: () => {},
+    last: () => null,
     move: () => false,
     release: (onFacts) => onFacts?.(null),
   }
@@ -1151,6 +1152,7 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
     },
     serve: () => {},
     choose: () => {},
+    last: () => null,
     move: () => false,
     release: (onFacts) => onFacts?.(null),
   }
@@ -1170,6 +1172,7 @@ test('the offer goes through the media port before any INVITE is sent, and a CAN
     },
     serve: () => {},
     choose: () => {},
+    last: () => null,
     move: () => false,
     release: (onFacts) => onFacts?.(null),
   }

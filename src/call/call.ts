@@ -4,6 +4,7 @@ import { Branch, type BranchOwner, EARLY_DIALOGS_MAX, type Pair } from '#call/br
 import type { CalleeTarget, CallFacts, CallHost, CallPlan, CallRefusal, Stage } from '#call/call-host.ts'
 import { CallRecord } from '#call/call-record.ts'
 import { fromValue, identityLines } from '#call/caller-identity.ts'
+import { MediaMove, type MediaMoveOwner } from '#call/media-move.ts'
 import { invitePassOn, requestPassOn, responsePassOn } from '#call/pass-on.ts'
 import { pinnedFlow } from '#call/pinned-flow.ts'
 import { causeFromReason, causeFromStatus, reasonLine } from '#call/q850.ts'
@@ -70,7 +71,7 @@ interface Failure {
 }
 
 export class Call
-  implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, MediaUser, TimerOwner, FaultOwner
+  implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, MediaUser, MediaMoveOwner, TimerOwner, FaultOwner
 {
   state: State = 'routing'
   readonly facts: CallFacts
@@ -99,6 +100,8 @@ export class Call
   #pair: Pair | null = null
   #ackAnswer: { readonly from: Session; readonly to: Session; readonly sequence: number } | null = null
   #seized: string | null = null
+  /** On its way to another media gateway. */
+  #move: MediaMove | null = null
   #longerTries = 0
 
   constructor(host: CallHost, facts: CallFacts, invite: InviteServerTransaction) {
@@ -487,7 +490,7 @@ export class Call
         this.#onPrack(pair, session, transaction)
         return
       case 'INVITE':
-        if (other.isBusy) session.refuse(transaction, 491, 'Request Pending', '')
+        if (other.isBusy || this.#move !== null) session.refuse(transaction, 491, 'Request Pending', '')
         else this.#bridge(pair, session, other, side, transaction, '')
         return
       case 'UPDATE':
@@ -511,7 +514,8 @@ export class Call
   /** RFC 3311 §5.1: an unanswered offer stands in its way; a pending INVITE does when it has to become one itself. */
   #onUpdate(pair: Pair, session: Session, other: Session, side: MediaSide, transaction: ServerTransaction): void {
     const passes = other.peerAllowsUpdate
-    if (!passes && other.dialog.state === 'early') session.refuse(transaction, 488, undefined, '')
+    if (this.#move !== null) session.refuse(transaction, 491, undefined, '')
+    else if (!passes && other.dialog.state === 'early') session.refuse(transaction, 488, undefined, '')
     else if (passes ? other.offer !== 'none' : other.isBusy) session.refuse(transaction, 491, undefined, '')
     else this.#bridge(pair, session, other, side, transaction, '')
   }
@@ -642,6 +646,23 @@ export class Call
 
   onGatewayLost(): void {
     this.stack.faults.active = this
+    const pair = this.#pair
+    if (this.#isOver) return
+    if (this.state !== 'connected' || pair === null || !this.#invite.isAnswered || !this.#media.move()) {
+      this.#endWithoutMedia('MEDIA_GATEWAY_LOST')
+      return
+    }
+    this.#move?.cancel()
+    this.#move = new MediaMove(this, this.stack, this.#media, pair.inbound, pair.outbound)
+    this.#move.start()
+  }
+
+  onMoved(_move: MediaMove): void {
+    this.#move = null
+  }
+
+  onMoveFailed(_move: MediaMove): void {
+    this.#move = null
     if (!this.#isOver) this.#endWithoutMedia('MEDIA_GATEWAY_LOST')
   }
 
@@ -725,6 +746,7 @@ export class Call
     const bridges = [...this.#bridges]
     this.#bridges.clear()
     for (const bridge of bridges) bridge.abort()
+    this.#move?.cancel()
     if (!this.record.isAnswered) this.#media.release(null)
     this.#settle()
   }
@@ -863,7 +885,11 @@ export class Call
     onFailed: MediaFailureSink,
   ): void {
     const towards = side === 'callee' ? this.facts.ingressTrunkGroup : (this.#offeredTo ?? null)
-    this.#media.pass({ side, branch, role, body, source, towards }, sink, onFailed)
+    const take: DescriptionSink = (description) => {
+      this.stack.faults.active = this
+      sink(description)
+    }
+    this.#media.pass({ side, branch, role, body, source, towards }, take, onFailed)
   }
 
   #enter(next: State): void {

@@ -72,6 +72,8 @@ export interface MediaSession {
   ): void
   /** The branch that answered the call; what the others had is of no use any more. */
   choose(branch: number): void
+  /** The last description of that side, of the branch that answered, as it came; null when there is none, or media goes end to end. */
+  last(side: MediaSide): SessionDescription | null
   /** Whether the session can be brought to another gateway after {@link MediaUser.onGatewayLost}; takes it there when true. */
   move(): boolean
   /**
@@ -93,6 +95,7 @@ const END_TO_END_SESSION: MediaSession = {
   pass: (description, sink) => sink(description.body),
   serve: (_service, _room, _description, _sink, onFailed) => onFailed('MEDIA_NO_GATEWAY'),
   choose: () => {},
+  last: () => null,
   move: () => false,
   release: (onFacts) => onFacts?.(null),
 }

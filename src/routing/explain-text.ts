@@ -29,6 +29,8 @@ function resultText(decision: Decision): string {
       const groups = [...new Set(decision.targets.map((target) => target.trunkGroup.name))]
       return `${decision.calledNumber} goes out over trunk group${groups.length > 1 ? 's' : ''} ${groups.join(', then ')}`
     }
+    case 'service':
+      return `${decision.calledNumber} is answered here: ${decision.service.service}`
     case 'reject':
       return `refused with ${decision.status} ${decision.reason} (${decision.code}, Q.850 cause ${decision.q850Cause})`
   }

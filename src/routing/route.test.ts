@@ -54,6 +54,8 @@ function summary(decision: Decision): string {
   switch (decision.outcome) {
     case 'subscriber':
       return `${decision.aor}`
+    case 'service':
+      return `service ${decision.service.service}`
     case 'trunk':
       return decision.targets.map((t) => `${t.calledNumber}>${t.trunkGroup.name}/${t.peer.text}`).join(' ')
     case 'reject':

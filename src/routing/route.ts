@@ -2,7 +2,7 @@
 
 import type { Fields } from '#core/log.ts'
 import { parseNumber } from '#routing/number.ts'
-import type { Peer, Route, Snapshot, TrunkGroup } from '#routing/snapshot.ts'
+import type { Peer, Route, ServiceNumber, Snapshot, TrunkGroup } from '#routing/snapshot.ts'
 import type { Subscriber } from '#schema/config.ts'
 
 /** What the Request-URI says (RFC 3261 §19.1.1, RFC 3966). */
@@ -63,6 +63,8 @@ export type RouteStepCode =
   | 'ROUTE_NO_SUCH_USER'
   | 'ROUTE_SUBSCRIBER_BY_NUMBER'
   | 'ROUTE_NO_SUCH_NUMBER'
+  | 'ROUTE_SERVICE'
+  | 'ROUTE_SERVICE_SUBSCRIBERS_ONLY'
   | 'ROUTE_PREFIX_LONGEST'
   | 'ROUTE_PREFIX_SHORTER'
   | 'ROUTE_GROUP_CHOSEN'
@@ -103,7 +105,15 @@ export interface RejectDecision {
   readonly steps: readonly Step[]
 }
 
-export type Decision = SubscriberDecision | TrunkDecision | RejectDecision
+/** The switch answers itself. */
+export interface ServiceDecision {
+  readonly outcome: 'service'
+  readonly service: ServiceNumber
+  readonly calledNumber: string
+  readonly steps: readonly Step[]
+}
+
+export type Decision = SubscriberDecision | ServiceDecision | TrunkDecision | RejectDecision
 
 const NO_STEPS: readonly Step[] = Object.freeze([])
 
@@ -116,8 +126,8 @@ const REJECTS: Readonly<Record<RouteRejectCode, { status: number; reason: string
 }
 
 /**
- * Where a call goes: to one of our subscribers by user name, then by number; else to the trunk groups of the longest prefix
- * that begins the number. `explain` fills `steps`; it never changes the decision.
+ * Where a call goes: to one of our subscribers by user name, then by number; then to a service of our own; else to the trunk
+ * groups of the longest prefix that begins the number. `explain` fills `steps`; it never changes the decision.
  */
 export function route(attempt: Attempt, snapshot: Snapshot, explain = false): Decision {
   const { scheme, user, host } = attempt.requestUri
@@ -168,6 +178,20 @@ export function route(attempt: Attempt, snapshot: Snapshot, explain = false): De
   }
   if (steps !== null)
     add(steps, 'ROUTE_NO_SUCH_NUMBER', `No subscriber has the number ${calledNumber}.`, { calledNumber })
+  const service = snapshot.service(calledNumber)
+  if (service !== null) {
+    if (attempt.ingress.kind === 'subscriber' || service.trunkGroups) {
+      if (steps !== null)
+        add(steps, 'ROUTE_SERVICE', `${calledNumber} is the service ${quoted(service.service)} of our own.`, {
+          service: service.service,
+        })
+      return { outcome: 'service', service, calledNumber, steps: steps ?? NO_STEPS }
+    }
+    if (steps !== null)
+      add(steps, 'ROUTE_SERVICE_SUBSCRIBERS_ONLY', `${calledNumber} is a service for subscribers alone.`, {
+        service: service.service,
+      })
+  }
   const chosen = snapshot.longestRoute(calledNumber)
   if (chosen === null) {
     if (steps !== null)

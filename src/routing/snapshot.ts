@@ -26,6 +26,21 @@ export interface TrunkGroup {
   readonly channelsMax: number
   readonly cpsMax: number
   readonly direction: 'in' | 'out' | 'both'
+  /** Codec policy of offers to it; null: that of `media.codecs`. */
+  readonly codecs: CodecPolicy | null
+}
+
+/** Codec policy of an offer (docs/configuration.md). */
+export type CodecPolicy = Config['media']['codecs']
+
+/** A number that the switch answers itself. */
+export interface ServiceNumber {
+  readonly number: string
+  readonly service: 'echo' | 'milliwatt' | 'time' | 'conference'
+  /** Conference room; '' for other services. */
+  readonly room: string
+  /** Whether calls of trunk groups reach it. */
+  readonly trunkGroups: boolean
 }
 
 export interface Route {
@@ -66,6 +81,7 @@ export class Snapshot {
   readonly subscriberCount: number
   readonly #byUser = new Map<string, Subscriber>()
   readonly #byNumber = new Map<string, Subscriber>()
+  readonly #services = new Map<string, ServiceNumber>()
   readonly #ownHosts: ReadonlySet<string>
   readonly #ingressAtPort = new Map<string, Peer[]>()
   readonly #ingressAtHost = new Map<string, Peer[]>()
@@ -96,6 +112,10 @@ export class Snapshot {
       }
     }
     this.trunkGroups = trunkGroups
+    for (const { number, service, room, trunkGroups } of media.gateways === 'none' ? [] : config.services) {
+      const name = service === 'conference' ? (room ?? number) : ''
+      this.#services.set(number, { number, service, room: name, trunkGroups })
+    }
     this.hostNamePeers = hostNamePeers
     this.routes = config.routes.map((route) => ({
       prefix: route.prefix,
@@ -112,6 +132,16 @@ export class Snapshot {
   /** The subscriber of that number, as `parseNumber` gives it. */
   subscriberByNumber(number: string): Subscriber | null {
     return this.#byNumber.get(number) ?? null
+  }
+
+  /** The service that answers that number, as `parseNumber` gives it. None while media goes end to end. */
+  service(number: string): ServiceNumber | null {
+    return this.#services.get(number) ?? null
+  }
+
+  /** All service numbers, in the order of the file. */
+  services(): IterableIterator<ServiceNumber> {
+    return this.#services.values()
   }
 
   /** All subscribers, in the order of the file. */

@@ -190,6 +190,25 @@ export function parseHostPort(text: string): HostPort | null {
   return { host: split.host.text, family: split.host.numeric, port: split.port }
 }
 
+/** A media gateway: `udp:192.0.2.20:2223;weight=2`. */
+export interface GatewayAddress {
+  readonly host: string
+  readonly family: 4 | 6
+  readonly port: number
+  /** Its share of new calls beside others, 1…1000. */
+  readonly weight: number
+}
+
+const WEIGHT_MAX = 1_000
+
+/** `udp:address:port[;weight=N]` with a numeric address, or null. */
+export function parseGatewayAddress(text: string): GatewayAddress | null {
+  const match = /^udp:([^;]+)(?:;weight=([1-9][0-9]{0,3}))?$/.exec(text)
+  const weight = Number(match?.[2] ?? 1)
+  const place = match === null ? null : parseHostPort(match[1] ?? '')
+  return place === null || place.port === 0 || weight > WEIGHT_MAX ? null : { ...place, weight }
+}
+
 /** `[transport:]host[:port]`, the host numeric or a name, or null. */
 export function parsePeerAddress(text: string): PeerAddress | null {
   const colon = text.indexOf(':')

@@ -10,6 +10,9 @@ export const PEERS_MAX = 64
 export const ROUTE_TRUNK_GROUPS_MAX = 16
 export const LISTEN_MAX = 32
 export const ALIASES_MAX = 64
+export const GATEWAYS_MAX = 256
+export const CODECS_MAX = 16
+export const SERVICES_MAX = 256
 
 /**
  * A section or resource: unknown keys are errors. A key with a `default` may be left out of the file; it is always there
@@ -204,17 +207,47 @@ export const LimitsSection = section(
   },
 )
 
+function codecList(description: string, byDefault: readonly string[]) {
+  return Type.Array(text('', 'codec', 32), { description, default: [...byDefault], maxItems: CODECS_MAX })
+}
+
+export const CodecsSection = section(
+  {
+    allow: codecList(
+      'Codecs that may be offered, in order of preference, by their encoding names; telephone-event and CN always may. Empty: ' +
+        'all, in the order of the offer.',
+      [],
+    ),
+    transcode: codecList(
+      'Codecs that are offered after those of the other side, so that the gateway converts when the two sides have none in ' +
+        'common. Empty: never.',
+      ['opus', 'G722', 'PCMA', 'PCMU'],
+    ),
+  },
+  { description: 'Codec policy.', default: {} },
+)
+
 export const MediaSection = section(
   {
     listen: text('Numeric address that the embedded media gateway uses.', 'address', 64, '0.0.0.0'),
     advertise: optional(text('', 'host', 253), 'Public address that is written into session descriptions.'),
     ports: text('Range of UDP ports that the embedded media gateway uses.', 'portRange', 11, '20000-29999'),
-    gateways: Type.Union([Type.Array(text('', 'listenAddress', 64), { maxItems: 256 }), Type.Literal('none')], {
+    gateways: Type.Union(
+      [Type.Array(text('', 'gatewayAddress', 80), { maxItems: GATEWAYS_MAX }), Type.Literal('none')],
+      {
+        description:
+          'Addresses of media gateways that speak the ng protocol, e.g. "udp:192.0.2.20:2223" or, for twice its share of calls, ' +
+          '"udp:192.0.2.20:2223;weight=2"; empty is the embedded gateway, "none" leaves media end to end.',
+        default: [],
+      },
+    ),
+    withoutGateway: Type.Enum(['refuse', 'endToEnd'], {
       description:
-        'Addresses of media gateways, e.g. "udp:192.0.2.20:2223"; empty is the embedded gateway, "none" leaves media end ' +
-        'to end. In this version media goes end to end with either, and addresses are refused.',
-      default: [],
+        'What becomes of a call while no gateway takes any: `refuse` answers 503, `endToEnd` lets the two sides exchange media ' +
+        'themselves.',
+      default: 'refuse',
     }),
+    codecs: CodecsSection,
   },
   { description: 'Media.', default: {} },
 )
@@ -282,9 +315,35 @@ export const TrunkGroupEntry = section(
       description: 'Calls that the group carries, seen from here.',
       default: 'both',
     }),
+    codecs: optional(CodecsSection, 'Codec policy of offers to this group; left out: that of `media.codecs`.'),
   },
   { description: 'A trunk group: peers of another carrier or system, with shared limits.' },
 )
+
+export const ServiceEntry = section(
+  {
+    number: text(`Number to dial: ${NUMBER_FORMS}.`, 'number', 32),
+    service: Type.Enum(['echo', 'milliwatt', 'time', 'conference'], {
+      description:
+        '`echo` gives back what it hears, `milliwatt` is a tone of 1004 Hz at 0 dBm0, `time` says the time, `conference` is a room ' +
+        'where all callers hear each other.',
+    }),
+    room: optional(text('', 'name', 32), 'Name of the conference room; left out: one room for each number.'),
+    trunkGroups: Type.Boolean({
+      description: 'Whether calls that come over trunk groups reach it too; subscribers always do.',
+      default: false,
+    }),
+  },
+  { description: 'A number that the system answers itself, with its media gateway.' },
+)
+
+/** What a new system answers itself (DESIGN §5). */
+const SERVICES_DEFAULT = [
+  { number: '600', service: 'echo', room: null, trunkGroups: false },
+  { number: '601', service: 'milliwatt', room: null, trunkGroups: false },
+  { number: '602', service: 'time', room: null, trunkGroups: false },
+  { number: '603', service: 'conference', room: null, trunkGroups: false },
+]
 
 export const RouteEntry = section(
   {
@@ -324,6 +383,13 @@ export const ConfigFile = section(
       description: 'Trunk groups.',
       default: [],
       maxItems: TRUNK_GROUPS_MAX,
+    }),
+    services: Type.Array(ServiceEntry, {
+      description:
+        'Numbers that the system answers itself. A subscriber of the same name or number stands above them, and they above routes. ' +
+        'They need a media gateway: with `media.gateways: none` there are none.',
+      default: SERVICES_DEFAULT,
+      maxItems: SERVICES_MAX,
     }),
     routes: Type.Array(RouteEntry, { description: 'Routes.', default: [], maxItems: ROUTES_MAX }),
   },

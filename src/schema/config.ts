@@ -48,6 +48,7 @@ export function loadConfig(text: string, file: string): ConfigResult {
     checkSubscribers(loose, reader)
     checkTrunkGroups(loose, reader)
     checkRoutes(loose, reader)
+    checkMedia(loose, reader)
     checkUnsupported(loose, reader)
   }
   if (reader.problems.length > 0 || value === undefined) {
@@ -255,13 +256,28 @@ function checkRoutes(file: Loose<ConfigFile>, reader: YamlReader): void {
   }
 }
 
+function checkMedia(file: Loose<ConfigFile>, reader: YamlReader): void {
+  const { gateways } = file.media ?? {}
+  const places = new Map<string, number>()
+  for (const [i, address] of gateways === 'none' ? [] : (gateways ?? []).entries()) {
+    if (address === undefined) continue
+    const [place = ''] = address.split(';')
+    const first = places.get(place)
+    if (first === undefined) places.set(place, i)
+    else duplicate(reader, ['media', 'gateways', i], `gateway ${place}`, ['media', 'gateways', first])
+  }
+  const numbers = new Map<string, number>()
+  for (const [i, entry] of (file.services ?? []).entries()) {
+    const number = entry?.number
+    if (typeof number !== 'string') continue
+    const first = numbers.get(number)
+    if (first === undefined) numbers.set(number, i)
+    else duplicate(reader, ['services', i, 'number'], `number ${number}`, ['services', first])
+  }
+}
+
 /** What is valid, and what this version cannot do. */
 function checkUnsupported(file: Loose<ConfigFile>, reader: YamlReader): void {
-  const { gateways } = file.media ?? {}
-  if (gateways !== undefined && gateways !== 'none' && gateways.length > 0) {
-    const message = 'media.gateways: media gateways need a later version; write [] or none'
-    reader.report(['media', 'gateways'], 'CONFIG_UNSUPPORTED', message)
-  }
   const { database } = file.manager ?? {}
   if (database !== undefined && database !== 'embedded') {
     const message = 'manager.database: a PostgreSQL database needs a later version; write embedded'

@@ -1,6 +1,13 @@
 // The named formats of texts in the configuration: what each accepts, and how it is said to a person.
 
-import { parseHost, parseHostPort, parseListenAddress, parsePeerAddress, parsePortRange } from '#schema/address.ts'
+import {
+  parseGatewayAddress,
+  parseHost,
+  parseHostPort,
+  parseListenAddress,
+  parsePeerAddress,
+  parsePortRange,
+} from '#schema/address.ts'
 
 export interface TextFormat {
   readonly accepts: (text: string) => boolean
@@ -29,6 +36,20 @@ const FORMATS: ReadonlyMap<string, TextFormat> = new Map<string, TextFormat>([
     {
       accepts: (text) => parseListenAddress(text) !== null,
       expected: 'transport:address:port with a numeric address and a port up to 65535, such as udp:0.0.0.0:5060',
+    },
+  ],
+  [
+    'gatewayAddress',
+    {
+      accepts: (text) => parseGatewayAddress(text) !== null,
+      expected: 'udp:address:port with a numeric address, such as udp:192.0.2.20:2223 or udp:192.0.2.20:2223;weight=2',
+    },
+  ],
+  [
+    'codec',
+    {
+      accepts: (text) => /^[A-Za-z0-9][A-Za-z0-9-]*$/.test(text),
+      expected: 'an encoding name such as PCMA, G722 or opus',
     },
   ],
   [

@@ -1,0 +1,80 @@
+// The media of calls through gateways that speak the ng protocol (rtpengine's): the media port that anchors every call.
+
+import type { Clock } from '#core/clock.ts'
+import type { Counter, Counters } from '#core/counters.ts'
+import type { Log } from '#core/log.ts'
+import type { GatewayPool } from '#media/gateway-pool.ts'
+import type { MediaFailure, MediaPort, MediaSession, MediaUser } from '#media/media-port.ts'
+import { NgSession } from '#media/ng-session.ts'
+
+/** Which codecs an offer may have (docs/configuration.md `media.codecs`). */
+export interface CodecPolicy {
+  readonly allow: readonly string[]
+  readonly transcode: readonly string[]
+}
+
+export interface NgMediaSettings {
+  /** What becomes of a call while no gateway takes any. */
+  readonly withoutGateway: 'refuse' | 'endToEnd'
+  /** The policy of offers to that trunk group; null: to subscribers. */
+  codecs(trunkGroup: string | null): CodecPolicy
+}
+
+export interface NgMediaPorts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly counters: Counters
+}
+
+export class NgMedia implements MediaPort {
+  readonly serves = true
+  readonly clock: Clock
+  readonly log: Log
+  readonly pool: GatewayPool
+  readonly #counters: Counters
+  readonly #failures = new Map<MediaFailure, Counter>()
+  /** Sessions that are not over: those of calls, and those that wait for their last facts. */
+  readonly #sessions = new Set<NgSession>()
+  settings: NgMediaSettings
+
+  constructor(ports: NgMediaPorts, pool: GatewayPool, settings: NgMediaSettings) {
+    this.clock = ports.clock
+    this.log = ports.log
+    this.#counters = ports.counters
+    this.pool = pool
+    this.settings = settings
+    ports.counters.gauge('carillon_media_sessions', 'Calls with media on a gateway.', () => this.#sessions.size)
+  }
+
+  open(callId: string, user: MediaUser): MediaSession {
+    const session = new NgSession(this, callId, user)
+    this.#sessions.add(session)
+    return session
+  }
+
+  /** Sessions that are not over. */
+  get count(): number {
+    return this.#sessions.size
+  }
+
+  /** Calls whose media could not be had, by why. */
+  noteFailure(failure: MediaFailure): void {
+    let counter = this.#failures.get(failure)
+    if (counter === undefined) {
+      const name = `carillon_media_failures_total{code="${failure}"}`
+      counter = this.#counters.counter(name, 'Session descriptions that no gateway passed, by code.')
+      this.#failures.set(failure, counter)
+    }
+    counter.add()
+  }
+
+  onSessionOver(session: NgSession): void {
+    this.#sessions.delete(session)
+  }
+
+  /** Lets everything go: what waits for facts gets none. Calls have ended before. */
+  stop(): void {
+    for (const session of [...this.#sessions]) session.abandon()
+    this.pool.stop()
+  }
+}
