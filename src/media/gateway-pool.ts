@@ -3,9 +3,9 @@
 import { type Clock, Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter, Counters } from '#core/counters.ts'
 import type { Log } from '#core/log.ts'
-import type { Endpoint } from '#core/net.ts'
 import { type Random, uniform } from '#core/random.ts'
 import { type GatewayLink, type GatewayOwner, type GatewayUser, MediaGateway } from '#media/media-gateway.ts'
+import type { NgAddress } from '#ng/ng-address.ts'
 
 /** Calls of a dead gateway are moved in portions: so many, and then after so long the next ones. */
 export const MOVES_PORTION_MAX = 32
@@ -19,7 +19,7 @@ const ALARM_INTERVAL_MS = 10_000
 export interface GatewayPlace {
   /** As configured, and in logs: `udp:192.0.2.20:2223`. */
   readonly name: string
-  readonly endpoint: Endpoint
+  readonly address: NgAddress
   /** Its share of new calls beside others, 1…1000. */
   readonly weight: number
 }
@@ -46,7 +46,7 @@ interface Orphan {
 
 export class GatewayPool implements GatewayOwner, TimerOwner {
   readonly #ports: GatewayPoolPorts
-  readonly #connect: (endpoint: Endpoint) => GatewayLink
+  readonly #connect: (address: NgAddress) => GatewayLink
   readonly #gateways = new Map<string, MediaGateway>()
   /** Calls whose gateway died, the longest waiting first. */
   #orphans: Orphan[] = []
@@ -55,7 +55,7 @@ export class GatewayPool implements GatewayOwner, TimerOwner {
   readonly #moved: Counter
   #alarmedMs = Number.NEGATIVE_INFINITY
 
-  constructor(ports: GatewayPoolPorts, connect: (endpoint: Endpoint) => GatewayLink) {
+  constructor(ports: GatewayPoolPorts, connect: (address: NgAddress) => GatewayLink) {
     this.#ports = ports
     this.#connect = connect
     const { counters } = ports
@@ -72,13 +72,13 @@ export class GatewayPool implements GatewayOwner, TimerOwner {
       gateway.isDraining = !names.has(gateway.name)
       if (gateway.isDraining && gateway.calls === 0) this.#drop(gateway)
     }
-    for (const { name, endpoint, weight } of places) {
+    for (const { name, address, weight } of places) {
       const known = this.#gateways.get(name)
       if (known !== undefined) {
         known.weight = weight
         continue
       }
-      const gateway = new MediaGateway(name, weight, this.#connect(endpoint), this.#ports.clock, this)
+      const gateway = new MediaGateway(name, weight, this.#connect(address), this.#ports.clock, this)
       this.#gateways.set(name, gateway)
       gateway.start()
     }

@@ -192,6 +192,7 @@ export function parseHostPort(text: string): HostPort | null {
 
 /** A media gateway: `udp:192.0.2.20:2223;weight=2`. */
 export interface GatewayAddress {
+  readonly transport: 'udp' | 'tcp'
   readonly host: string
   readonly family: 4 | 6
   readonly port: number
@@ -201,12 +202,13 @@ export interface GatewayAddress {
 
 const WEIGHT_MAX = 1_000
 
-/** `udp:address:port[;weight=N]` with a numeric address, or null. */
+/** `udp:address:port[;weight=N]`, or `tcp:…`, with a numeric address, or null. */
 export function parseGatewayAddress(text: string): GatewayAddress | null {
-  const match = /^udp:([^;]+)(?:;weight=([1-9][0-9]{0,3}))?$/.exec(text)
-  const weight = Number(match?.[2] ?? 1)
-  const place = match === null ? null : parseHostPort(match[1] ?? '')
-  return place === null || place.port === 0 || weight > WEIGHT_MAX ? null : { ...place, weight }
+  const match = /^(udp|tcp):([^;]+)(?:;weight=([1-9][0-9]{0,3}))?$/.exec(text)
+  const weight = Number(match?.[3] ?? 1)
+  const place = match === null ? null : parseHostPort(match[2] ?? '')
+  if (place === null || place.port === 0 || weight > WEIGHT_MAX) return null
+  return { transport: match?.[1] === 'tcp' ? 'tcp' : 'udp', ...place, weight }
 }
 
 /** `[transport:]host[:port]`, the host numeric or a name, or null. */

@@ -42,7 +42,8 @@ const FORMATS: ReadonlyMap<string, TextFormat> = new Map<string, TextFormat>([
     'gatewayAddress',
     {
       accepts: (text) => parseGatewayAddress(text) !== null,
-      expected: 'udp:address:port with a numeric address, such as udp:192.0.2.20:2223 or udp:192.0.2.20:2223;weight=2',
+      expected:
+        'udp or tcp:address:port with a numeric address, such as udp:192.0.2.20:2223 or udp:192.0.2.20:2223;weight=2',
     },
   ],
   [

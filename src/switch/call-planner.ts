@@ -3,7 +3,7 @@
 import { aorFromUser } from '#access/binding.ts'
 import type { Binding, Location } from '#access/location.ts'
 import type { PeerAddresses } from '#border/peer-addresses.ts'
-import type { CalleeTarget, CallPlan, CallRefusal } from '#call/call-host.ts'
+import type { CalleeTarget, CallPlan, CallRefusal, ServicePlan } from '#call/call-host.ts'
 import { latin1FromUtf8 } from '#call/caller-identity.ts'
 import { endpointText } from '#core/net.ts'
 import { type Attempt, type Ingress, type RequestUriFacts, route } from '#routing/route.ts'
@@ -41,12 +41,21 @@ export class CallPlanner {
   }
 
   /** Where a call to `uri` goes, or why nowhere. */
-  plan(uri: Uri, ingress: Ingress, callerNumber: string | null, snapshot: Snapshot): CallPlan | CallRefusal {
+  plan(
+    uri: Uri,
+    ingress: Ingress,
+    callerNumber: string | null,
+    snapshot: Snapshot,
+  ): CallPlan | ServicePlan | CallRefusal {
     const attempt: Attempt = { ingress, requestUri: requestUriFacts(uri), callerNumber }
     const decision = route(attempt, snapshot)
     if (decision.outcome === 'reject') {
       const { status, reason, code, q850Cause, calledNumber } = decision
       return { status, reason, code, q850Cause, calledNumber, headers: '' }
+    }
+    if (decision.outcome === 'service') {
+      const { service, room } = decision.service
+      return { service, room, calledNumber: decision.calledNumber }
     }
     const { settings } = snapshot
     if (decision.outcome === 'trunk') {

@@ -17,12 +17,14 @@ import {
 import { TrunkLoad } from '#border/trunk-load.ts'
 import { Call } from '#call/call.ts'
 import type { CallFacts, CallHost, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
+import { ServiceCall } from '#call/service-call.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter } from '#core/counters.ts'
 import { endpointText, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import { randomToken } from '#core/random.ts'
-import { END_TO_END_MEDIA } from '#media/media-port.ts'
+import type { GatewayRow } from '#media/gateway-pool.ts'
+import type { MediaPort } from '#media/media-port.ts'
 import type { Ingress } from '#routing/route.ts'
 import type { Snapshot } from '#routing/snapshot.ts'
 import type { Flow, TransportName } from '#sip/flow.ts'
@@ -41,6 +43,7 @@ import { type RequestUser, TransactionLayer } from '#sip/transaction-layer.ts'
 import { CallFaults } from '#switch/call-faults.ts'
 import { CallPlanner } from '#switch/call-planner.ts'
 import { CdrJournal, interruptedStop } from '#switch/cdr-journal.ts'
+import { MediaPlan } from '#switch/media-plan.ts'
 import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
 import { peerAt, peerSender, type Sender, subscriberSender } from '#switch/sender.ts'
 import { SessionIndex } from '#switch/session-index.ts'
@@ -73,6 +76,8 @@ export interface SwitchOptions {
   readonly tls: TlsContext | null
   /** This machine's numeric addresses, preferred first. */
   readonly machineAddresses?: readonly string[]
+  /** Where the embedded media gateway takes commands, `udp:127.0.0.1:2223`; null while there is none. */
+  readonly embeddedGateway?: string | null
 }
 
 export interface SwitchStatus {
@@ -83,6 +88,8 @@ export interface SwitchStatus {
   readonly registrations: number
   readonly draining: boolean
   readonly configVersion: string
+  /** Media gateways; none while media goes end to end. */
+  readonly gateways: readonly GatewayRow[]
 }
 
 export interface CallRow {
@@ -115,6 +122,8 @@ export interface SwitchAudit {
   readonly sessions: number
   readonly relays: number
   readonly trunkChannels: number
+  /** Media of calls, and of those whose record waits for its last facts. */
+  readonly mediaSessions: number
 }
 
 type State = 'starting' | 'running' | 'draining' | 'stopped'
@@ -140,7 +149,7 @@ const TRUNK_GROUP_FULL: CallRefusal = {
 export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly stack: SipStack
   readonly sessions = new SessionIndex()
-  readonly media = END_TO_END_MEDIA
+  readonly #mediaPlan: MediaPlan
   readonly #ports: Ports
   readonly #observer: SwitchObserver
   readonly #journal: CdrJournal
@@ -151,7 +160,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly #planner: CallPlanner
   readonly #peerAddresses: PeerAddresses
   readonly #trunks: TrunkLoad
-  readonly #calls = new Map<Call, Origin>()
+  readonly #calls = new Map<Call | ServiceCall, Origin>()
   readonly #relays = new Set<MessageRelay>()
   readonly #callsStarted: Counter
   readonly #callsAnswered: Counter
@@ -211,6 +220,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#peerAddresses = new PeerAddresses(ports)
     this.#planner = new CallPlanner(this.#location, layer.transport, this.#peerAddresses)
     this.#trunks = new TrunkLoad(ports.clock)
+    this.#mediaPlan = new MediaPlan(ports, snapshot, options.embeddedGateway ?? null)
     const { counters } = ports
     this.#callsStarted = counters.counter('carillon_calls_total', 'Calls admitted.')
     this.#callsAnswered = counters.counter('carillon_calls_answered_total', 'Calls answered.')
@@ -222,6 +232,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   start(): void {
+    this.#mediaPlan.start()
     this.stack.layer.transport.start()
   }
 
@@ -245,8 +256,19 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#registrar.replaceSettings(this.#registrarSettings())
     this.#keepAlive.replaceSettings(this.#keepAliveSettings())
     this.#trunks.keepOnly(snapshot.trunkGroups)
+    this.#mediaPlan.replaceSnapshot(snapshot)
     this.stack.layer.transactionsMax = snapshot.settings.limits.transactionsMax
     this.#watchPeers()
+  }
+
+  /** The embedded media gateway takes commands there now; null: it is gone, and its calls are to be moved. */
+  setEmbeddedGateway(address: string | null): void {
+    this.#mediaPlan.setEmbedded(address)
+  }
+
+  /** The media of a new call. */
+  get media(): MediaPort {
+    return this.#mediaPlan.port
   }
 
   replaceTls(tls: TlsContext): void {
@@ -271,6 +293,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#peerAddresses.stop()
     this.stack.locator.stop()
     this.stack.layer.transport.stop()
+    this.#mediaPlan.stop()
     this.#location.close()
     this.#journal.close()
   }
@@ -284,6 +307,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       registrations: this.#location.count,
       draining: this.#state === 'draining',
       configVersion: this.#snapshot.version,
+      gateways: this.#mediaPlan.rows(),
     }
   }
 
@@ -294,6 +318,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       sessions: this.sessions.size,
       relays: this.#relays.size,
       trunkChannels: this.#trunks.total,
+      mediaSessions: this.#mediaPlan.sessions,
     }
   }
 
@@ -383,7 +408,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   onTimer(_name: string): void {
     this.#drainLooks += 1
-    if (this.stack.layer.waiting > 0 && this.#drainLooks < DRAIN_LOOKS_MAX) {
+    const isBusy = this.stack.layer.waiting > 0 || this.#mediaPlan.sessions > 0
+    if (isBusy && this.#drainLooks < DRAIN_LOOKS_MAX) {
       this.stack.clock.arm(this.#drainLook, 'drained', DRAIN_LOOK_MS)
       return
     }
@@ -435,16 +461,19 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     const facts = this.#callFacts(snapshot, sender, mark, maxForwards ?? 0)
     const { ingress } = sender
     this.#startedInSecond += 1
-    const call = new Call(this, facts, transaction)
     const group = facts.ingressTrunkGroup
     const isBlocked = group !== null && !this.seizeTrunk(group)
-    this.#calls.set(call, { ingress, channel: isBlocked ? null : group })
+    const plan = isBlocked ? TRUNK_GROUP_FULL : this.#planner.plan(request.uri, ingress, sender.caller.number, snapshot)
+    const origin = { ingress, channel: isBlocked ? null : group }
     this.#callsStarted.add()
-    if (isBlocked) {
-      call.refuse(TRUNK_GROUP_FULL)
+    if ('service' in plan) {
+      const call = new ServiceCall(this, facts, transaction, plan)
+      this.#calls.set(call, origin)
+      call.start()
       return
     }
-    const plan = this.#planner.plan(request.uri, ingress, sender.caller.number, snapshot)
+    const call = new Call(this, facts, transaction)
+    this.#calls.set(call, origin)
     if ('stages' in plan) call.start(plan)
     else call.refuse(plan)
   }
@@ -534,7 +563,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   }
 
   onCallEnded(call: unknown, summary: CallSummary): void {
-    if (!(call instanceof Call)) return
+    if (!(call instanceof Call || call instanceof ServiceCall)) return
     const channel = this.#calls.get(call)?.channel ?? null
     this.#calls.delete(call)
     if (channel !== null) this.#trunks.release(channel)
@@ -572,12 +601,11 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     }
     const sender = this.#identify(transaction, request)
     if (sender === null) return
-    const plan: CallPlan | CallRefusal = this.#planner.plan(
-      request.uri,
-      sender.ingress,
-      sender.caller.number,
-      this.#snapshot,
-    )
+    const plan = this.#planner.plan(request.uri, sender.ingress, sender.caller.number, this.#snapshot)
+    if ('service' in plan) {
+      transaction.respond(405, undefined, 'Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n')
+      return
+    }
     if (!('stages' in plan)) {
       this.#countRefusal(plan.code)
       transaction.respond(plan.status, plan.reason, plan.headers)
