@@ -57,6 +57,9 @@ export interface CodecPlan {
   readonly ptimeMs: number | null
 }
 
+/** What goes beside a conversion; redundancy and the like speak of packets that are not there any more. */
+const CONVERSION_PASSES: ReadonlySet<string> = new Set(['TELEPHONE-EVENT', 'CN'])
+
 /** Words of one list that count. */
 const WORDS_MAX = 64
 
@@ -86,7 +89,10 @@ export function planCodecs(
   )
   const transcodes = wanted.length > 0 || lists.consume.length > 0 || convertible.length > 0
   // What is converted must be understood whoever sends it; the rest could be chosen and then not be.
-  const speech = wanted.length > 0 ? ordered.filter((codec) => !isSpeech(codec) || isAvailable(codec)) : ordered
+  const speech =
+    wanted.length > 0
+      ? ordered.filter((codec) => (isSpeech(codec) ? isAvailable(codec) : CONVERSION_PASSES.has(codec.encoding)))
+      : ordered
   const numbered = assignPayloadTypes([...speech, ...wanted], [...speech, ...accepted], earlier)
   const list = transcodes ? withEvents(numbered, accepted, earlier) : numbered
   const changed = list.some(isSpeech)

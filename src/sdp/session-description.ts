@@ -187,7 +187,7 @@ function sectionsOf(lines: readonly string[], start: number): Pick<SessionDescri
       return problemAt(
         'SDP_CONNECTION',
         at + 1,
-        'c= has a network type, an address type and an address (RFC 8866 §5.7).',
+        'A c= line has a network type, an address type and an address (RFC 8866 §5.7).',
       )
     }
     current.push(line)
@@ -200,7 +200,7 @@ function mediaOf(line: string, lines: readonly string[], number: number): MediaD
   const match = ports === undefined ? null : /^(\d{1,5})(?:\/(\d{1,5}))?$/.exec(ports)
   const port = Number(match?.[1])
   if (kind === undefined || match === null || port > 65_535 || protocol === undefined || formats.length === 0) {
-    return problemAt('SDP_MEDIA', number, 'm= has a kind, a port, a protocol and formats (RFC 8866 §5.14).')
+    return problemAt('SDP_MEDIA', number, 'An m= line has a kind, a port, a protocol and formats (RFC 8866 §5.14).')
   }
   if (formats.length > SDP_FORMATS_MAX) {
     return problemAt('SDP_FORMATS_MAX', number, `The media description has more than ${SDP_FORMATS_MAX} formats.`)
