@@ -169,8 +169,11 @@ test('any octets, and any change of a good flight, are taken without an error', 
     { numRuns: 300 },
   )
   assert.deepEqual([client.events, server.events], [['keys'], ['keys']])
+  // The association is alive: its end comes through.
   client.session.close()
-  server.session.close()
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  assert.deepEqual(server.events, ['keys', 'closed'])
 })
 
 test('sessions are bounded, and their place is free again once they are closed', async () => {

@@ -33,6 +33,9 @@ const READS_MAX = 32
 const RECORD_HEADER_OCTETS = 13
 const RECORD_LENGTH_AT = 11
 
+/** Explicit nonce and tag of AES-GCM: of the suites above, the least that encryption adds, but for ChaCha20's tag alone. */
+const ENCRYPTED_OCTETS_MIN = 16
+
 /** Forward secret suites only; first of all the one of RFC 8827 §6.5. */
 const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES'
 
@@ -171,7 +174,7 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
   }
 
   onDatagram(bytes: Uint8Array): void {
-    if (this.#state === 'ended' || bytes.length > RECEIVED_OCTETS_MAX || bytes.length < RECORD_HEADER_OCTETS) return
+    if (this.#state === 'ended' || !isPlausible(bytes)) return
     if (this.#state === 'handshaking' && !this.#limit.armed) {
       this.#dtls.clock.arm(this.#limit, 'limit', HANDSHAKE_TIMEOUT_MS)
     }
@@ -273,7 +276,8 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
     const sent = this.#takeOutput()
     if (error !== OPENSSL.SSL_ERROR_WANT_READ) this.#enter('ended')
     for (const datagram of sent) this.#sink.onDtlsSend(datagram)
-    if (error !== OPENSSL.SSL_ERROR_WANT_READ) this.#sink.onDtlsClosed()
+    // Only close_notify is the far side's word. Whatever else the library stumbles on may be forged, and the keys are out already.
+    if (error === OPENSSL.SSL_ERROR_ZERO_RETURN) this.#sink.onDtlsClosed()
   }
 
   /** RFC 5764 §4.2: keys of client and server, then their salts. Null when no profile was agreed. */
@@ -358,6 +362,25 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
     this.#free()
     this.#dtls.onClosed()
   }
+}
+
+/**
+ * Whether these are whole records of the two epochs that there are (RFC 6347 §4.1). The library takes some malformed records for
+ * the end of the association where §4.1.2.7 says to discard them.
+ */
+function isPlausible(bytes: Uint8Array): boolean {
+  if (bytes.length > RECEIVED_OCTETS_MAX || bytes.length < RECORD_HEADER_OCTETS) return false
+  let at = 0
+  while (at + RECORD_HEADER_OCTETS <= bytes.length) {
+    const type = bytes[at] as number
+    const epoch = ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number)
+    const length = ((bytes[at + RECORD_LENGTH_AT] as number) << 8) | (bytes[at + RECORD_LENGTH_AT + 1] as number)
+    // change_cipher_spec, alert, handshake, application_data; versions 1.0 (of a first ClientHello) and 1.2.
+    if (type < 20 || type > 23 || bytes[at + 1] !== 0xfe || length === 0 || epoch > 1) return false
+    if (epoch === 1 && length <= ENCRYPTED_OCTETS_MIN) return false
+    at += RECORD_HEADER_OCTETS + length
+  }
+  return at === bytes.length
 }
 
 /** Cuts a flight at record boundaries (RFC 6347 §4.1.1). */
