@@ -114,6 +114,10 @@ export class OutgoingStream {
     let timestamp = this.#tickTimestamp
     const standstill = Math.abs(nowMs - this.#tickMs) > STANDSTILL_MS
     if (!this.#generating || clockRate !== this.#tickRate || standstill) timestamp = this.#continued(nowMs, clockRate)
+    if (!this.#generating) {
+      this.#markNext = true
+      if (this.packets > 0) this.switches += 1
+    }
     this.#generating = true
     this.#tickTimestamp = (timestamp + units) >>> 0
     this.#tickMs = nowMs

@@ -132,6 +132,7 @@ export class SourceStatistics {
       this.#probation = MIN_SEQUENTIAL - 1
       this.#probationOctets = octets
       this.#maxSequence = sequence
+      this.#hasTransit = false
       return 'probation'
     }
     const distance = sequenceDistance(this.#maxSequence, sequence)
@@ -156,6 +157,7 @@ export class SourceStatistics {
     this.lostBefore += Math.max(0, this.expected - (this.packets - this.duplicates))
     this.packetsBefore += this.packets
     this.restarts += 1
+    this.#hasTransit = false
     this.#begin((sequence - 1) & 0xffff, this.#probationOctets)
     this.#advance(sequence, 1)
     return this.#count(octets, 'restart')
@@ -179,7 +181,6 @@ export class SourceStatistics {
     this.duplicates = 0
     this.#expectedPrior = 0
     this.#packetsPrior = 0
-    this.#hasTransit = false
     // What was before the beginning is not awaited.
     this.#seen.fill(0xffffffff)
   }
