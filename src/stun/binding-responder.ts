@@ -2,6 +2,8 @@
 
 import type { Endpoint } from '#core/net.ts'
 import { crc32 } from '#stun/_crc32.ts'
+import { padded, setUint16, setUint32, uint16, uint32 } from '#stun/_octets.ts'
+import { writeXorMappedAddress } from '#stun/_xor-mapped-address.ts'
 
 const MAGIC_COOKIE = 0x2112a442
 const HEADER_OCTETS = 20
@@ -23,7 +25,6 @@ const NONCE = 0x0015
 const MESSAGE_INTEGRITY_SHA256 = 0x001c
 const PASSWORD_ALGORITHM = 0x001d
 const USERHASH = 0x001e
-const XOR_MAPPED_ADDRESS = 0x0020
 const FINGERPRINT = 0x8028
 const FINGERPRINT_XOR = 0x5354554e
 const COMPREHENSION_OPTIONAL = 0x8000
@@ -77,7 +78,7 @@ export class BindingResponder {
       at = next
     }
     answer.set(request.subarray(4, HEADER_OCTETS), 4)
-    let end = unknown.length > 0 ? writeUnknown(answer, unknown) : writeMapped(answer, source)
+    let end = unknown.length > 0 ? writeUnknown(answer, unknown) : writeXorMappedAddress(answer, HEADER_OCTETS, source)
     setUint16(answer, 0, unknown.length > 0 ? BINDING_ERROR : BINDING_SUCCESS)
     if (fingerprint) {
       setUint16(answer, 2, end + 8 - HEADER_OCTETS)
@@ -90,22 +91,6 @@ export class BindingResponder {
     }
     return end
   }
-}
-
-/** XOR-MAPPED-ADDRESS (§14.2) after the header; answers the end. */
-function writeMapped(answer: Uint8Array, source: Endpoint): number {
-  const octets = source.family === 6 ? 20 : 8
-  setUint16(answer, HEADER_OCTETS, XOR_MAPPED_ADDRESS)
-  setUint16(answer, HEADER_OCTETS + 2, octets)
-  answer[HEADER_OCTETS + 4] = 0
-  answer[HEADER_OCTETS + 5] = source.family === 6 ? 2 : 1
-  setUint16(answer, HEADER_OCTETS + 6, source.port ^ (MAGIC_COOKIE >>> 16))
-  const at = HEADER_OCTETS + 8
-  if (source.family === 6) writeIpv6(answer, at, source.host)
-  else writeIpv4(answer, at, source.host)
-  // X-Address: with the magic cookie, and for IPv6 the transaction id after it.
-  for (let i = 0; i < octets - 4; i += 1) answer[at + i] = (answer[at + i] as number) ^ (answer[4 + i] as number)
-  return at + octets - 4
 }
 
 /** ERROR-CODE 420 (§14.8) and UNKNOWN-ATTRIBUTES (§14.9) after the header; answers the end. */
@@ -130,57 +115,4 @@ function writeUnknown(answer: Uint8Array, unknown: readonly number[]): number {
     at += 2
   }
   return at
-}
-
-function writeIpv4(target: Uint8Array, at: number, host: string): void {
-  const parts = host.split('.')
-  for (let i = 0; i < 4; i += 1) target[at + i] = Number(parts[i])
-}
-
-function writeIpv6(target: Uint8Array, at: number, host: string): void {
-  target.fill(0, at, at + 16)
-  const zone = host.indexOf('%')
-  const [head = '', tail] = (zone < 0 ? host : host.slice(0, zone)).split('::')
-  writeGroups(target, at, head)
-  if (tail !== undefined) writeGroups(target, at + 16 - groupOctets(tail), tail)
-}
-
-function groupOctets(groups: string): number {
-  if (groups === '') return 0
-  return groups.split(':').reduce((sum, group) => sum + (group.includes('.') ? 4 : 2), 0)
-}
-
-function writeGroups(target: Uint8Array, at: number, groups: string): void {
-  if (groups === '') return
-  for (const group of groups.split(':')) {
-    if (group.includes('.')) {
-      writeIpv4(target, at, group)
-      at += 4
-    } else {
-      setUint16(target, at, Number.parseInt(group, 16))
-      at += 2
-    }
-  }
-}
-
-function padded(octets: number): number {
-  return (octets + 3) & ~3
-}
-
-function uint16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  return ((uint16(bytes, at) << 16) | uint16(bytes, at + 2)) >>> 0
-}
-
-function setUint16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = (value >>> 8) & 255
-  bytes[at + 1] = value & 255
-}
-
-function setUint32(bytes: Uint8Array, at: number, value: number): void {
-  setUint16(bytes, at, value >>> 16)
-  setUint16(bytes, at + 2, value & 0xffff)
 }
