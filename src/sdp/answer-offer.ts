@@ -54,8 +54,9 @@ export function answerableAudio(offer: SessionDescription, codecs: readonly SdpC
   return offer.media.findIndex(
     (section) =>
       section.kind === 'audio' &&
+      (section.port !== 0 || isBundleOnly(section)) &&
       isRtp(section.protocol) &&
-      commonCodecs(codecsOf(section), codecs, 'theirs').length > 0,
+      commonCodecs(codecsOf(section), codecs, 'theirs').some(isSpeech),
   )
 }
 

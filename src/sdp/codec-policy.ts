@@ -93,10 +93,13 @@ export function planCodecs(
     wanted.length > 0
       ? ordered.filter((codec) => (isSpeech(codec) ? isAvailable(codec) : CONVERSION_PASSES.has(codec.encoding)))
       : ordered
-  const numbered = assignPayloadTypes([...speech, ...wanted], [...speech, ...accepted], earlier)
-  const list = transcodes ? withEvents(numbered, accepted, earlier) : numbered
+  // Events and the like come last, as everybody writes them.
+  const all =
+    wanted.length > 0 ? [...speech, ...wanted].toSorted((a, b) => Number(isSpeech(b)) - Number(isSpeech(a))) : speech
+  const numbered = assignPayloadTypes(all, [...speech, ...offered], earlier)
+  const list = transcodes ? withEvents(numbered, accepted, offered, earlier) : numbered
   const changed = list.some(isSpeech)
-  const final = changed ? list : offered
+  const final = changed ? list : assignPayloadTypes(offered, offered, earlier)
   return {
     offered: final,
     added: changed ? final.filter((codec) => !has(accepted, codec)) : [],
@@ -249,6 +252,7 @@ function wantedFor(
 function withEvents(
   codecs: readonly SdpCodec[],
   accepted: readonly SdpCodec[],
+  offered: readonly SdpCodec[],
   earlier: readonly SdpCodec[],
 ): SdpCodec[] {
   const event = accepted.find((codec) => codec.encoding === 'TELEPHONE-EVENT')
@@ -262,5 +266,5 @@ function withEvents(
     const own = accepted.find((codec) => codec.encoding === 'TELEPHONE-EVENT' && codec.clockRate === clockRate)
     missing.push(own ?? { ...event, clockRate, parameters, payloadType: -1 })
   }
-  return assignPayloadTypes([...fitting, ...missing], [...fitting, ...accepted], earlier)
+  return assignPayloadTypes([...fitting, ...missing], [...fitting, ...offered], earlier)
 }

@@ -41,6 +41,7 @@ const SENDER_ATTRIBUTES: ReadonlySet<string> = new Set([
   'msid',
   'msid-semantic',
   'bundle-only',
+  'extmap-allow-mixed',
   'identity',
 ])
 const DIRECTION_ATTRIBUTES: ReadonlySet<string> = new Set<string>(DIRECTIONS)
