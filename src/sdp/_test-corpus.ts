@@ -189,3 +189,43 @@ export const CORPUS: Readonly<Record<string, string>> = {
   DESK,
   SEMINAR,
 }
+
+const PIECES = [
+  ...Object.values(CORPUS).join('').split('\r\n'),
+  'm=audio 0 RTP/AVP',
+  'm=audio 9 RTP/AVP 0 0 0 127',
+  'a=',
+  'a=group:BUNDLE 0 0 1',
+  'a=mid:0',
+  'a=bundle-only',
+  'c=IN IP4 0.0.0.0',
+  'c=IN IP6 ::::',
+  'a=crypto:',
+  'a=rtpmap:999 x/0',
+  'a=rtpmap:8 /',
+]
+
+/** Descriptions with random faults, the same for the same seed. */
+export function* faultyTexts(seed: number, count: number): Generator<string> {
+  let state = seed
+  const next = (below: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return (state >>> 8) % below
+  }
+  const texts = Object.values(CORPUS)
+  for (let round = 0; round < count; round += 1) {
+    let text = texts[next(texts.length)] ?? ''
+    for (let change = 0; change < 1 + next(4) && text !== ''; change += 1) {
+      const at = next(text.length)
+      const kind = next(5)
+      if (kind === 0) text = text.slice(0, at) + String.fromCharCode(next(256)) + text.slice(at + 1)
+      else if (kind === 1) text = text.slice(0, at) + text.slice(at + next(40))
+      else if (kind === 4) text = text.slice(0, at) + text.slice(next(text.length))
+      else {
+        const end = text.indexOf('\r\n', at)
+        text = `${text.slice(0, end < 0 ? text.length : end)}\r\n${PIECES[next(PIECES.length)]}${end < 0 ? '' : text.slice(end)}`
+      }
+    }
+    yield text
+  }
+}

@@ -24,7 +24,7 @@ export function directionOf(description: SessionDescription, media: MediaDescrip
 /** Whether the connection address is 0.0.0.0 or ::. */
 export function isUnspecified(description: SessionDescription, media: MediaDescription): boolean {
   const host = addressOf(description, media)?.host ?? ''
-  return host === '0.0.0.0' || /^[0:]*:[0:]*$/.test(host)
+  return host === '0.0.0.0' || (host.includes(':') && /^[0:]+$/.test(host))
 }
 
 export function directionFrom(sending: boolean, receiving: boolean): Direction {

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { present } from '#core/assert.ts'
-import { ASTERISK, CHROME, CORPUS, DESK, FAX, LINPHONE, SIPP } from '#sdp/_test-corpus.ts'
+import { ASTERISK, CHROME, CORPUS, DESK, FAX, faultyTexts, LINPHONE, SIPP } from '#sdp/_test-corpus.ts'
+import { answerOffer, isRefusal } from '#sdp/answer-offer.ts'
 import { attributeOf, attributesOf } from '#sdp/attributes.ts'
 import { cryptoFrom } from '#sdp/crypto-attribute.ts'
 import { parseFingerprint } from '#sdp/dtls-attributes.ts'
@@ -14,6 +15,8 @@ import { codecsOf } from '#sdp/sdp-codec.ts'
 import { isSdpProblem, parseSdp, type SessionDescription, writeSdp } from '#sdp/session-description.ts'
 
 const IDENTITY = { username: '-', sessionId: '77', address: { host: '203.0.113.9', family: 4 } } as const
+
+const OPUS = [{ payloadType: 107, encoding: 'OPUS', clockRate: 48_000, channels: 2, parameters: '' }]
 
 function read(text: string): SessionDescription {
   const description = parseSdp(text)
@@ -281,4 +284,40 @@ test('whatever is offered and answered: nothing throws, media keep their places,
       assert.equal(writeSdp(relayAnswer(answer, offer, { ...back, previous: returned })), writeSdp(returned))
     }),
   )
+})
+
+test('descriptions with faults are relayed, answered and planned without a throw', () => {
+  let relayedCount = 0
+  let offer = read(SIPP)
+  for (const text of faultyTexts(7, 3_000)) {
+    const description = parseSdp(text)
+    if (isSdpProblem(description)) continue
+    relayedCount += 1
+    const sides = side(
+      ...description.media.map((_, at) => relayed(local(30_000 + at * 2, 'RTP/SAVPF'), { codecs: OPUS })),
+    )
+    const on = relayOffer(description, { ...sides, previous: offer })
+    assert.deepEqual(read(writeSdp(on)), on)
+    const back = relayAnswer(description, offer, sides)
+    assert.equal(back.media.length, offer.media.length)
+    assert.deepEqual(read(writeSdp(back)), back)
+    const media = description.media.map(
+      () => ({ local: local(9), codecs: OPUS, direction: 'sendrecv', ptimeMs: 20 }) as const,
+    )
+    const own = answerOffer(description, { identity: IDENTITY, previous: offer, order: 'ours', media })
+    if (!isRefusal(own)) assert.deepEqual(read(writeSdp(own)), own)
+    offer = description
+  }
+  assert.ok(relayedCount > 1_000, `${relayedCount}`)
+})
+
+test('a bandwidth goes when codecs come that it was not written for', () => {
+  const offered = read(DESK)
+  const [first] = codecsOf(present(offered.media[0], 'audio'))
+  const bandwidths = (codecs: RelayedMedia['codecs']): unknown =>
+    relayOffer(offered, side(relayed(local(30_000), { codecs }))).media[0]?.lines.filter((line) =>
+      line.startsWith('b='),
+    )
+  assert.deepEqual(bandwidths([present(first, 'G722')]), ['b=TIAS:64000'])
+  assert.deepEqual(bandwidths(OPUS), [])
 })

@@ -1,6 +1,7 @@
 // A description of one side, rewritten for the other, as a relay in the media path does it: RFC 3264 §5 to §8, RFC 7092 §3.2.
 
 import { attributeOf, lineOf, withAttributes, withLine, withoutAttributes } from '#sdp/attributes.ts'
+import { matchCodecs } from '#sdp/codec-match.ts'
 import { addressText, hasRtcpMux } from '#sdp/connection.ts'
 import { answerDirection, DIRECTIONS, type Direction, directionOf } from '#sdp/direction.ts'
 import { iceOf } from '#sdp/ice-attributes.ts'
@@ -142,7 +143,10 @@ function relayedSection(
     relayed.codecs === null || !isRtp(section.protocol) || codecsEqual(section, relayed.codecs)
       ? section
       : withCodecs(section, relayed.codecs)
-  let lines = withoutAttributes(coded.lines, SENDER_ATTRIBUTES).filter((line) => !/^[ck]=/.test(line))
+  // A bandwidth is that of the codecs it was written for.
+  const sameSet = coded === section || matchCodecs(codecsOf(coded), codecsOf(section)).leftOnly.length === 0
+  const dropped = sameSet ? /^[ck]=/ : /^[bck]=/
+  let lines = withoutAttributes(coded.lines, SENDER_ATTRIBUTES).filter((line) => !dropped.test(line))
   if (isRtp(local.protocol)) lines = withAttributes(lines, DIRECTION_ATTRIBUTES, [`a=${direction}`])
   lines = withAttributes(lines, HOP_ATTRIBUTES, localMediaLines(local))
   if (!/AVPF/i.test(local.protocol)) lines = lines.filter((line) => !line.startsWith('a=rtcp-fb:'))

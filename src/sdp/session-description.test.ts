@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 // @ts-expect-error The package has no types; what is used of it is declared below.
 import sdpTransform from 'sdp-transform'
-import { CHROME, CORPUS, SEMINAR, SIPP } from '#sdp/_test-corpus.ts'
+import { CHROME, CORPUS, faultyTexts, SEMINAR, SIPP } from '#sdp/_test-corpus.ts'
 import { addressOf } from '#sdp/connection.ts'
 import { directionOf } from '#sdp/direction.ts'
 import { remoteMediaOf } from '#sdp/local-media.ts'
@@ -20,6 +20,7 @@ import {
   SDP_OCTETS_MAX,
   type SdpProblem,
   type SessionDescription,
+  withMedia,
   writeSdp,
 } from '#sdp/session-description.ts'
 
@@ -160,6 +161,14 @@ test('a missing s= counts as "-"', () => {
   assert.equal(parsed('v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nt=0 0\r\n').name, '-')
 })
 
+test('a media description is replaced in its place, and the rest stays', () => {
+  const description = parsed(SEMINAR)
+  const [, second] = description.media
+  assert.ok(second !== undefined)
+  const changed = withMedia(description, 1, { ...second, port: 0 })
+  assert.equal(writeSdp(changed), SEMINAR.replace('49180', '0'))
+})
+
 const START = 'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n'
 
 test('what is no description is told with a code and a line', () => {
@@ -262,31 +271,8 @@ test('any well-formed description is written as it was read', () => {
 })
 
 test('no text makes parsing or reading throw, and what parses is stable', () => {
-  let state = 20_261
-  const next = (below: number): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return (state >>> 8) % below
-  }
-  const texts = Object.values(CORPUS)
-  const pieces = [
-    ...texts.join('').split('\r\n'),
-    'm=audio 0 RTP/AVP',
-    'a=',
-    'c=IN IP4 0.0.0.0',
-    'a=crypto:',
-    'a=rtpmap:999 x/0',
-  ]
-  for (let round = 0; round < 4_000; round += 1) {
-    let text = texts[next(texts.length)] ?? ''
-    for (let change = 0; change < 1 + next(4); change += 1) {
-      const at = next(text.length)
-      const kind = next(4)
-      if (kind === 0) text = text.slice(0, at) + String.fromCharCode(next(256)) + text.slice(at + 1)
-      else if (kind === 1) text = text.slice(0, at) + text.slice(at + next(40))
-      else if (kind === 2) text = `${text.slice(0, at)}\r\n${pieces[next(pieces.length)]}\r\n${text.slice(at)}`
-      else text = text.slice(0, at) + text.slice(next(text.length))
-    }
-    const description = parseSdp(text.slice(0, SDP_OCTETS_MAX))
+  for (const text of faultyTexts(20_261, 4_000)) {
+    const description = parseSdp(text)
     if (isSdpProblem(description)) continue
     for (const media of description.media) {
       remoteMediaOf(description, media)

@@ -117,6 +117,11 @@ export function writeSdp(description: SessionDescription): string {
   return text
 }
 
+/** The description with another media description at a place. */
+export function withMedia(description: SessionDescription, at: number, media: MediaDescription): SessionDescription {
+  return { ...description, media: description.media.with(at, media) }
+}
+
 /** The value of an o= line. */
 export function originText(origin: SdpOrigin): string {
   const { network, type, host } = origin.address
