@@ -159,6 +159,8 @@ export class JitterBuffer {
         return false
       }
       this.#playTimestamp = timestamp
+      // The delay may come in use soon again: it is not taken back at once.
+      this.#adjustedMs = arrivalMs
     }
     const slot = this.#slotFor(sequence)
     if (slot.sequence === sequence) {

@@ -19,6 +19,8 @@ import type { SourceStatistics } from '#rtp/source-statistics.ts'
 const REPORTED_SOURCES_MAX = 4
 /** §6.4: a source that sent within two intervals is reported as a sender; reports are never further apart than this. */
 const SENT_WITHIN_MS = 15_000
+/** An interval of sequence numbers is at most this long (RFC 3611 §4.1). */
+const SUMMARY_SEQUENCES_MAX = 65_534
 /** Not available (RFC 3611 §4.7.4, §4.7.5). */
 const UNAVAILABLE = 127
 /** Standard concealment, adaptive buffer, rate unknown (RFC 3611 §4.7.6). */
@@ -201,7 +203,26 @@ export class RtcpSession implements RtcpSink {
       writer.delaySinceReference(this.#referenceSsrc, this.#referenceMiddle, delay)
     }
     if (source === null) return
+    writer.statisticsSummary(this.#summary(source))
     if (playout !== null) writer.voipMetrics(this.#metrics(source, playout))
+  }
+
+  /** Of all that came from the source, or the last 65534 numbers of it (RFC 3611 §4.6, §4.1: the end is the number after the last). */
+  #summary(source: SourceStatistics): StatisticsSummary {
+    const covered = Math.min(source.expected, SUMMARY_SEQUENCES_MAX)
+    const isWhole = covered === source.expected
+    const end = (source.extendedHighest + 1) & 0xffff
+    return {
+      ssrc: source.ssrc,
+      beginSequence: (end - covered) & 0xffff,
+      endSequence: end,
+      lost: isWhole ? Math.max(0, source.expected - (source.packets - source.duplicates)) : -1,
+      duplicates: isWhole ? source.duplicates : -1,
+      jitterMin: -1,
+      jitterMax: -1,
+      jitterMean: -1,
+      jitterDeviation: -1,
+    }
   }
 
   #metrics(source: SourceStatistics, playout: PlayoutFacts): VoipMetrics {
