@@ -4,14 +4,15 @@ import { Goertzel } from '#gateway/audio/_goertzel.ts'
 import { MILLIWATT_PEAK } from '#gateway/audio/level.ts'
 
 const SAMPLE_RATE = 8000
-/** 5 ms for V.21, whose bits are 3.3 ms; four of them, 20 ms, for the plain tones. */
+/** 5 ms for V.21, whose bits are 3.3 ms; two of them, 10 ms, for the plain tones. */
 const HOP = 40
-const TONE_HOPS = 4
+const TONE_HOPS = 2
 const HOP_MS = 5
 const LEVEL_MIN_DBM0 = -40
 const ENERGY_MIN = MILLIWATT_PEAK ** 2 * 0.5 * HOP * 10 ** (LEVEL_MIN_DBM0 / 10)
-/** Share of the energy within the tone. */
-const TONE_PURITY_MIN = 0.8
+/** Share of the energy within the tone: T.30 lets CNG be 38 Hz off, of which a window of 10 ms sees 0.6; CED 15 Hz. */
+const CNG_PURITY_MIN = 0.55
+const CED_PURITY_MIN = 0.75
 const V21_PURITY_MIN = 0.6
 /** T.30: CNG is 0.5 s ± 15 % of 1100 Hz; CED 2.6 to 4 s of 2100 Hz, which V.25 may turn in phase each 450 ms. */
 const CNG_MIN_MS = 400
@@ -113,10 +114,10 @@ export class FaxToneDetector {
 
   #listenTones(): void {
     const ms = TONE_HOPS * HOP_MS
-    const needed = (TONE_PURITY_MIN * TONE_HOPS * HOP * this.#energy) / 2
+    const whole = (TONE_HOPS * HOP * this.#energy) / 2
     const loud = this.#energy > ENERGY_MIN * TONE_HOPS
-    const cng = loud && this.#cngReal ** 2 + this.#cngImaginary ** 2 > needed
-    const ced = loud && this.#cedReal ** 2 + this.#cedImaginary ** 2 > needed
+    const cng = loud && this.#cngReal ** 2 + this.#cngImaginary ** 2 > CNG_PURITY_MIN * whole
+    const ced = loud && this.#cedReal ** 2 + this.#cedImaginary ** 2 > CED_PURITY_MIN * whole
     // A burst of the right length: music and ring tones hold 1100 Hz longer or shorter.
     const ended = this.#cngRun.add(cng, ms)
     if (ended && this.#cngRun.endedMs >= CNG_MIN_MS && this.#cngRun.endedMs <= CNG_MAX_MS) this.#onTone('CNG')

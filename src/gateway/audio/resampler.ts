@@ -3,11 +3,11 @@
 import { assert } from '#core/assert.ts'
 import { saturate } from '#gateway/audio/_saturate.ts'
 
-/** Zero crossings on each side of the sinc at the lower rate, and the window's shape: stop band below −70 dB. */
-const CROSSINGS = 16
-const KAISER_BETA = 7
-/** Where the pass band ends, as a share of half the lower rate: 3.4 kHz passes at 8 kHz. */
-const PASS_SHARE = 0.92
+/** Zero crossings on each side of the sinc at the lower rate, and the window's shape: stop band below −65 dB. */
+const CROSSINGS = 20
+const KAISER_BETA = 6.5
+/** The middle of the slope, as a share of half the lower rate: at 8 kHz all up to 3.4 kHz passes. */
+const PASS_SHARE = 0.95
 /** Input is taken in pieces of at most this many samples, so that the work buffer stays small. */
 const CHUNK_MAX = 960
 const RATE_MIN = 4000

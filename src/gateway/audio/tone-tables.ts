@@ -61,7 +61,8 @@ export const TONE_COUNTRIES: readonly string[] = Object.keys(TABLE)
  * the table.
  */
 export function countryTone(country: string, name: ToneName): readonly Segment[] | null {
-  const row = TABLE[country.toLowerCase()]
+  const code = country.toLowerCase()
+  const row = Object.hasOwn(TABLE, code) ? TABLE[code] : undefined
   if (row === undefined) return null
   if (name === 'information') {
     const steps = INFORMATION.map((frequency) => tone([frequency], INFORMATION_MS))
