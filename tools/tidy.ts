@@ -73,7 +73,10 @@ const AMBIENT_MEMBERS: ReadonlySet<string> = new Set([
 ])
 /** Pure computation in Node's own modules; everything else of `node:` is an effect. */
 const PURE_NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  'node:crypto': ['createHash', 'createHmac', 'hash', 'timingSafeEqual', 'Hash', 'Hmac'],
+  'node:crypto': [
+    ...['createHash', 'createHmac', 'hash', 'timingSafeEqual', 'Hash', 'Hmac'],
+    ...['createCipheriv', 'createDecipheriv', 'createSecretKey', 'Cipheriv', 'KeyObject'],
+  ],
   'node:buffer': ['Buffer', 'constants', 'isUtf8', 'isAscii'],
 }
 /** Libraries without effects, usable in any folder of `src`. */

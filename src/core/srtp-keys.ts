@@ -14,20 +14,22 @@ export interface SrtpKeys {
   readonly mki?: Uint8Array
 }
 
-/** Lengths of a suite, in octets (RFC 4568 §6.2 table 1, RFC 7714 §12). */
-export interface SrtpSuiteLengths {
+/** What a suite is made of; lengths in octets (RFC 4568 §6.2 table 1, RFC 7714 §12). */
+export interface SrtpSuiteParameters {
   readonly masterKey: number
   readonly masterSalt: number
   /** Of the authentication tag of an RTP packet. RTCP's is longer for AES_CM_128_HMAC_SHA1_32 (RFC 4568 §6.2). */
   readonly rtpTag: number
   readonly rtcpTag: number
+  /** The protection profile of DTLS-SRTP (RFC 5764 §4.1.2, RFC 7714 §14.2). */
+  readonly profile: number
 }
 
-export const SRTP_SUITES: Readonly<Record<SrtpSuite, SrtpSuiteLengths>> = {
-  AES_CM_128_HMAC_SHA1_80: { masterKey: 16, masterSalt: 14, rtpTag: 10, rtcpTag: 10 },
-  AES_CM_128_HMAC_SHA1_32: { masterKey: 16, masterSalt: 14, rtpTag: 4, rtcpTag: 10 },
-  AEAD_AES_128_GCM: { masterKey: 16, masterSalt: 12, rtpTag: 16, rtcpTag: 16 },
-  AEAD_AES_256_GCM: { masterKey: 32, masterSalt: 12, rtpTag: 16, rtcpTag: 16 },
+export const SRTP_SUITES: Readonly<Record<SrtpSuite, SrtpSuiteParameters>> = {
+  AES_CM_128_HMAC_SHA1_80: { masterKey: 16, masterSalt: 14, rtpTag: 10, rtcpTag: 10, profile: 1 },
+  AES_CM_128_HMAC_SHA1_32: { masterKey: 16, masterSalt: 14, rtpTag: 4, rtcpTag: 10, profile: 2 },
+  AEAD_AES_128_GCM: { masterKey: 16, masterSalt: 12, rtpTag: 16, rtcpTag: 16, profile: 7 },
+  AEAD_AES_256_GCM: { masterKey: 32, masterSalt: 12, rtpTag: 16, rtcpTag: 16, profile: 8 },
 }
 
 /**

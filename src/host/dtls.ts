@@ -42,12 +42,9 @@ const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES'
 /** In our order of preference (RFC 5764 §4.1.2, RFC 7714 §14.2). */
 const PROFILES = 'SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:SRTP_AES128_CM_SHA1_80:SRTP_AES128_CM_SHA1_32'
 
-const SUITE_OF_PROFILE: ReadonlyMap<number, SrtpSuite> = new Map([
-  [1, 'AES_CM_128_HMAC_SHA1_80'],
-  [2, 'AES_CM_128_HMAC_SHA1_32'],
-  [7, 'AEAD_AES_128_GCM'],
-  [8, 'AEAD_AES_256_GCM'],
-])
+const SUITE_OF_PROFILE: ReadonlyMap<number, SrtpSuite> = new Map(
+  Object.entries(SRTP_SUITES).map(([suite, { profile }]) => [profile, suite as SrtpSuite]),
+)
 
 /** RFC 5764 §4.2. */
 const EXPORTER_LABEL = 'EXTRACTOR-dtls_srtp'
