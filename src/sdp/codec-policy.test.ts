@@ -183,7 +183,6 @@ test("whatever is offered and asked for: payload types are unique, legal, and th
     accept: words,
     transcode: words,
     set: words,
-    ptimeMs: fc.constant(null),
   })
   fc.assert(
     fc.property(offer, offer, policy, (offered, answer, asked) => {

@@ -23,8 +23,6 @@ export interface CodecPolicy {
   readonly transcode: readonly string[]
   /** Settings of codecs that are converted: "opus/48000/2/32000" has the bit rate. */
   readonly set: readonly string[]
-  /** Milliseconds of a packet for the other side; null keeps what is. */
-  readonly ptimeMs: number | null
 }
 
 /** Changes nothing. */
@@ -37,7 +35,6 @@ export const CODEC_POLICY_NONE: CodecPolicy = {
   accept: [],
   transcode: [],
   set: [],
-  ptimeMs: null,
 }
 
 /** The outcome for one stream; kept until the answer. */
@@ -54,7 +51,6 @@ export interface CodecPlan {
   readonly transcodes: boolean
   /** Words of `set` and `transcode` that have settings. */
   readonly settings: readonly CodecSpec[]
-  readonly ptimeMs: number | null
 }
 
 /** What goes beside a conversion; redundancy and the like speak of packets that are not there any more. */
@@ -107,7 +103,6 @@ export function planCodecs(
     convertible: changed ? convertible : [],
     transcodes: changed && transcodes,
     settings: [...lists.set, ...lists.transcode.filter((spec) => spec.bitRate !== null || spec.ptimeMs !== null)],
-    ptimeMs: policy.ptimeMs,
   }
 }
 

@@ -16,7 +16,7 @@ import { type SsrcAttribute, ssrcsOf } from '#sdp/ssrc-attribute.ts'
 export interface LocalMedia {
   /** RTP's, or UDPTL's. */
   readonly endpoint: Endpoint
-  /** Written as a=rtcp (RFC 3605) when not the port after RTP's; null when RTCP has no port of its own. */
+  /** Written as a=rtcp (RFC 3605) when not the port after RTP's; null when RTCP has no port of its own, which needs rtcp-mux on both sides. */
   readonly rtcpPort: number | null
   /** Write a=rtcp-mux (RFC 5761 §5.1.1). */
   readonly rtcpMux: boolean

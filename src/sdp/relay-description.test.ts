@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+// @ts-expect-error The package has no types.
+import sdpTransform from 'sdp-transform'
 import { present } from '#core/assert.ts'
-import { ASTERISK, CHROME, CORPUS, DESK, FAX, faultyTexts, LINPHONE, SIPP } from '#sdp/_test-corpus.ts'
+import { ASTERISK, CHROME, CORPUS, DESK, FAX, faultyTexts, LINPHONE, SEMINAR, SIPP } from '#sdp/_test-corpus.ts'
 import { answerOffer, isRefusal } from '#sdp/answer-offer.ts'
 import { attributeOf, attributesOf } from '#sdp/attributes.ts'
 import { cryptoFrom } from '#sdp/crypto-attribute.ts'
@@ -215,6 +217,13 @@ test('a stream that a later offer leaves out comes as a rejected one (RFC 3264 �
   )
 })
 
+test("a name of ours replaces the sender's, and a key of the session goes (RFC 8866 §5.3, §5.12)", () => {
+  const offer = relayOffer(read(SEMINAR), { ...side(relayed(local(30_000))), name: '-' })
+  assert.equal(offer.name, '-')
+  assert.equal(writeSdp(offer).includes('k=clear'), false)
+  assert.ok(offer.lines.includes('z=3730928400 -1h 3749680800 0'))
+})
+
 test('codecs and packet time are replaced, the rest of the stream stays', () => {
   const offered = read(ASTERISK)
   const [pcma] = codecsOf(present(offered.media[0], 'audio'))
@@ -230,6 +239,8 @@ test('codecs and packet time are replaced, the rest of the stream stays', () => 
     'a=maxptime:150',
     'a=sendrecv',
   ])
+  const slow = relayOffer(offered, side(relayed(local(30_000), { ptimeMs: 200 })))
+  assert.deepEqual(attributesOf(slow.media[0]?.lines ?? [], 'maxptime'), [])
   const none = relayOffer(offered, side(relayed(local(30_000), { codecs: [] })))
   assert.equal(none.media[0]?.port, 0)
 })
@@ -278,6 +289,11 @@ test('whatever is offered and answered: nothing throws, media keep their places,
       assert.equal(returned.media.length, offer.media.length)
       for (const description of [on, returned]) {
         assert.deepEqual(read(writeSdp(description)), description)
+        const theirs: { media: { port: number; protocol: string }[] } = sdpTransform.parse(writeSdp(description))
+        assert.deepEqual(
+          theirs.media.map((section) => [section.port, section.protocol]),
+          description.media.map((section) => [section.port, section.protocol]),
+        )
         assert.deepEqual(leaks(writeSdp(description), '192.0.2.', '198.51.100.', '2001:db8::35', '233.252'), [])
       }
       assert.equal(writeSdp(relayOffer(offer, { ...outward, previous: on })), writeSdp(on))

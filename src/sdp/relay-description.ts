@@ -5,7 +5,14 @@ import { matchCodecs } from '#sdp/codec-match.ts'
 import { addressText, hasRtcpMux } from '#sdp/connection.ts'
 import { answerDirection, DIRECTIONS, type Direction, directionOf } from '#sdp/direction.ts'
 import { iceOf } from '#sdp/ice-attributes.ts'
-import { bundleGroupsOf, HOP_ATTRIBUTES, isBundleOnly, type LocalMedia, localMediaLines } from '#sdp/local-media.ts'
+import {
+  bundleGroupsOf,
+  HOP_ATTRIBUTES,
+  isBundleOnly,
+  type LocalMedia,
+  localMediaLines,
+  packetTimeOf,
+} from '#sdp/local-media.ts'
 import { type SdpIdentity, withNextOrigin } from '#sdp/next-origin.ts'
 import { codecsOf, isRtp, type SdpCodec, withCodecs } from '#sdp/sdp-codec.ts'
 import type { MediaDescription, SessionDescription } from '#sdp/session-description.ts'
@@ -151,13 +158,20 @@ function relayedSection(
   lines = withAttributes(lines, HOP_ATTRIBUTES, localMediaLines(local))
   if (!/AVPF/i.test(local.protocol)) lines = lines.filter((line) => !line.startsWith('a=rtcp-fb:'))
   if (!relayed.headerExtensions) lines = lines.filter((line) => !line.startsWith('a=extmap'))
-  if (relayed.ptimeMs !== null) lines = withAttributes(lines, PTIME, [`a=ptime:${relayed.ptimeMs}`])
+  if (relayed.ptimeMs !== null) lines = withPacketTime(lines, coded, relayed.ptimeMs)
   lines = withLine(lines, 'c', addressText(local.endpoint))
   const { kind, formats } = coded
   return { kind, port: local.endpoint.port, portCount: null, protocol: local.protocol, formats, lines }
 }
 
 const PTIME: ReadonlySet<string> = new Set(['ptime'])
+
+/** A maximum under the packet time would contradict it (RFC 8866 §6.5), so it goes. */
+function withPacketTime(lines: readonly string[], media: MediaDescription, ptimeMs: number): string[] {
+  const replaced = withAttributes(lines, PTIME, [`a=ptime:${ptimeMs}`])
+  const most = packetTimeOf(media, 'maxptime')
+  return most !== null && most < ptimeMs ? replaced.filter((line) => !line.startsWith('a=maxptime')) : replaced
+}
 
 function codecsEqual(section: MediaDescription, codecs: readonly SdpCodec[]): boolean {
   const own = codecsOf(section)
