@@ -161,6 +161,8 @@ test('the status says that it drains, that it is down and why, and since when it
     registrations: 2,
     draining: false,
     configVersion: 'abc',
+    gateways: [],
+    gatewayRestarts: 0,
     uptimeMs: 8_220_000,
     restarts: 0,
   }
@@ -212,9 +214,10 @@ test('the summary names addresses, the link, the accounts, and frames every line
     configFile: 'data/demonstration.yaml',
     dataFolder: 'data',
     demonstration: shown,
+    services: [{ number: '600', service: 'echo' }],
   }
   const text = welcomeText(facts, false)
-  for (const part of ['udp 127.0.0.1:5070', facts.signInUrl, 'pw-one', 'pw-two', '192.0.2.1:5070', 'dial 1002']) {
+  for (const part of ['udp 127.0.0.1:5070', facts.signInUrl, 'pw-one', 'pw-two', '192.0.2.1:5070', 'dial 1002', '600   echo test']) {
     assert.ok(text.includes(part), part)
   }
   const widths = new Set(
@@ -231,6 +234,7 @@ test('every command file has at most 80 lines', () => {
   for (const name of [
     'start',
     'switch',
+    'gateway',
     'status',
     'calls',
     'registrations',

@@ -19,6 +19,10 @@ function spanText(ms: number): string {
   return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`
 }
 
+function gatewayText({ gateway, state, draining, calls }: SystemStatus['gateways'][number]): string {
+  return `${gateway} ${draining ? 'draining' : state}, ${calls} ${calls === 1 ? 'call' : 'calls'}`
+}
+
 /** The status in lines for a person. */
 export function statusText(status: SystemStatus): string {
   // While it drains it is not up for a load balancer, and says so itself.
@@ -33,6 +37,7 @@ export function statusText(status: SystemStatus): string {
     ['registrations', status.registrations],
     ['up for', spanText(status.uptimeMs)],
     ['restarts', status.restarts],
+    ...status.gateways.map((one) => ['media gateway', gatewayText(one)] as const),
   ]
   return lines.map(([name, value]) => `${String(name).padEnd(14)} ${value}\n`).join('')
 }

@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ADDRESS_FILE, TOKEN_FILE } from '#bin/api-client.ts'
 import { type ConfigSource, loadOrFail } from '#bin/config-source.ts'
+import { EmbeddedGateway, gatewayArguments } from '#bin/embedded-gateway.ts'
 import { VERSION } from '#bin/product.ts'
 import type { SignalSink } from '#bin/stop-signals.ts'
 import type { SystemStatus } from '#bin/system-status.ts'
-import { welcomeText } from '#bin/welcome.ts'
+import { type ServiceNumberFacts, welcomeText } from '#bin/welcome.ts'
 import type { LogLevel } from '#core/log.ts'
 import { keptSecret } from '#host/data-folder.ts'
 import { freshSecret, HttpAccess } from '#host/http-access.ts'
@@ -40,15 +41,28 @@ function hintFor(failure: string): string {
   return ''
 }
 
+/** Both processes count some things alike (ng messages of either side): a name is shown once, as the switch has it. */
+function ownRows(rows: readonly CounterRow[], others: readonly CounterRow[]): CounterRow[] {
+  const names = new Set(others.map(({ name }) => name))
+  return rows.filter(({ name }) => !names.has(name))
+}
+
 export class SupervisedSystem implements SupervisorObserver, HttpSources, SignalSink {
   readonly #options: SystemOptions
   readonly #clock = systemClock((error) => this.#fail(error))
   readonly #log: PinoLog
   readonly #supervisor: Supervisor
+  readonly #gateway: EmbeddedGateway
   readonly #access: HttpAccess
   readonly #http: ReturnType<typeof httpServer>
   readonly #domain: string
   readonly #listen: string
+  /** Whether calls need the embedded media gateway. */
+  #embedsGateway: boolean
+  readonly #services: readonly ServiceNumberFacts[]
+  #switchStarted = false
+  #switchEnded = false
+  #switchFailed = false
   #switchSinceMs = 0
   #url = ''
 
@@ -64,7 +78,15 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
     this.#http = httpServer(this, this.#access)
     const args = ['switch', '--config', source.file, '--data', dataFolder, '--log-level', logLevel]
     const script = fileURLToPath(new URL('carillon.ts', import.meta.url))
-    this.#supervisor = new Supervisor(this.#clock, this.#log, forkLauncher(script, args), this)
+    this.#supervisor = new Supervisor(this.#clock, this.#log, forkLauncher(script, args, 'switch'), this)
+    const { gateways } = config.media
+    this.#embedsGateway = gateways !== 'none' && gateways.length === 0
+    this.#services = gateways === 'none' ? [] : config.services
+    const launch = forkLauncher(script, gatewayArguments(config.media, dataFolder, logLevel), 'gateway')
+    this.#gateway = new EmbeddedGateway(this.#clock, this.#log, launch, {
+      onAddress: (address) => this.#onGatewayAddress(address),
+      onGatewayEnd: (failure) => this.#onGatewayEnd(failure),
+    })
   }
 
   /** Opens HTTP and starts the switch. Gives why HTTP could not be opened, or null. */
@@ -82,7 +104,8 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
     const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
     this.#url = `http://${shown}:${bound}`
     writeFileSync(join(this.#options.dataFolder, ADDRESS_FILE), `${this.#url}\n`)
-    this.#supervisor.start()
+    if (this.#embedsGateway) this.#gateway.start()
+    else this.#startSwitch()
     return null
   }
 
@@ -96,11 +119,41 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
     else this.#logReady(listening)
   }
 
+  /** The switch starts when there is media for its first call. */
+  #onGatewayAddress(address: string | null): void {
+    this.#supervisor.setGateway(address)
+    if (!this.#switchStarted && address !== null) this.#startSwitch()
+  }
+
+  #startSwitch(): void {
+    this.#switchStarted = true
+    this.#supervisor.start()
+  }
+
+  /** It ends before the switch only when it cannot start at all, or when the system is stopped before that. */
+  #onGatewayEnd(failure: string | null): void {
+    if (this.#switchStarted && !this.#switchEnded) {
+      // Started by a reload, and not able to: calls say so, the switch goes on.
+      if (failure !== null) this.#log.event('error', 'GATEWAY_CANNOT_START', { why: failure })
+      return
+    }
+    if (failure !== null) process.stderr.write(`carillon: the media gateway could not start: ${failure}\n`)
+    this.#end(this.#switchFailed || failure !== null)
+  }
+
+  /** The switch has ended; its calls need no media any more. */
   onEnd(failure: string | null): void {
+    this.#switchEnded = true
+    this.#switchFailed = failure !== null
     if (failure !== null) process.stderr.write(`carillon: the switch could not start: ${failure}${hintFor(failure)}\n`)
-    else if (this.#options.terminal) process.stdout.write('\nCarillon has stopped.\n')
-    else this.#log.event('info', 'SYSTEM_STOPPED', {})
-    process.exitCode = failure === null ? 0 : 1
+    if (this.#gateway.isRunning) this.#gateway.stop()
+    else this.#end(this.#switchFailed)
+  }
+
+  #end(failed: boolean): void {
+    if (!failed && this.#options.terminal) process.stdout.write('\nCarillon has stopped.\n')
+    else if (!failed) this.#log.event('info', 'SYSTEM_STOPPED', {})
+    process.exitCode = failed ? 1 : 0
     this.#log.flushNow()
     void this.#http.close().finally(() => process.exit())
   }
@@ -114,15 +167,17 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
       )
     }
     this.#log.event('info', 'DRAINING', { calls })
-    this.#supervisor.drain(this.#options.drainMaxMs)
+    if (this.#switchStarted) this.#supervisor.drain(this.#options.drainMaxMs)
+    else this.onStop()
   }
 
   onStop(): void {
-    this.#supervisor.stop()
+    if (this.#switchStarted) this.#supervisor.stop()
+    else this.#gateway.stop()
   }
 
   onReload(): void {
-    void this.#supervisor.ask('reload').then((body) => {
+    void this.ask('reload', 0).then((body) => {
       const answer = body as ReloadAnswer | null
       const problems = answer === null ? ['the switch does not answer'] : answer.ok ? [] : answer.problems
       for (const problem of problems) process.stderr.write(`${problem}\n`)
@@ -132,13 +187,17 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
   }
 
   health(): { up: boolean; reason: string } {
-    return this.#supervisor.health()
+    if (!this.#embedsGateway) return this.#supervisor.health()
+    const gateway = this.#gateway.health()
+    if (!this.#switchStarted) return gateway
+    const health = this.#supervisor.health()
+    return health.up ? gateway : health
   }
 
   status(): SystemStatus {
     const { status, restarts, pid } = this.#supervisor
     return {
-      ...this.#supervisor.health(),
+      ...this.health(),
       version: VERSION,
       domain: this.#domain,
       listening: status?.listening ?? [],
@@ -148,26 +207,46 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
       configVersion: status?.configVersion ?? '',
       uptimeMs: pid === null || this.#switchSinceMs === 0 ? 0 : Date.now() - this.#switchSinceMs,
       restarts,
+      gateways: status?.gateways ?? [],
+      gatewayRestarts: this.#gateway.restarts,
     }
   }
 
-  ask(question: Question, limit: number): Promise<unknown> {
-    return this.#supervisor.ask(question, limit)
+  async ask(question: Question, limit: number): Promise<unknown> {
+    const body = await this.#supervisor.ask(question, limit)
+    if (question === 'reload') this.#noteReload(body as ReloadAnswer | null)
+    return body
+  }
+
+  /** A configuration that needs the embedded gateway now gets it; one that does not leaves it to the calls that it has. */
+  #noteReload(answer: ReloadAnswer | null): void {
+    if (answer === null || !answer.ok) return
+    this.#embedsGateway = answer.embedsGateway
+    if (answer.embedsGateway && !this.#gateway.isRunning && !this.#switchEnded) this.#gateway.start()
   }
 
   async counters(): Promise<readonly CounterRow[]> {
     const { pid, restarts } = this.#supervisor
-    const [rows, supervisor, child] = await Promise.all([
+    const [rows, media, supervisor, child, gateway] = await Promise.all([
       this.#supervisor.ask('counters'),
+      this.#gateway.ask('counters'),
       processRows('supervisor', process.pid),
       pid === null ? [] : processRows('switch', pid),
+      this.#gateway.pid === null ? [] : processRows('gateway', this.#gateway.pid),
     ])
     return [
-      gauge('carillon_up', 'Whether all is up: 1 or 0', this.#supervisor.health().up ? 1 : 0),
+      gauge('carillon_up', 'Whether all is up: 1 or 0', this.health().up ? 1 : 0),
       counter('carillon_switch_restarts_total', 'Times that the switch was started again after it died', restarts),
       ...((rows ?? []) as CounterRow[]),
+      ...ownRows((media ?? []) as CounterRow[], (rows ?? []) as CounterRow[]),
       ...supervisor,
       ...child,
+      ...gateway,
+      counter(
+        'carillon_gateway_restarts_total',
+        'Times that the media gateway was started again',
+        this.#gateway.restarts,
+      ),
     ]
   }
 
@@ -196,6 +275,7 @@ export class SupervisedSystem implements SupervisorObserver, HttpSources, Signal
       configFile: source.file,
       dataFolder,
       demonstration: source.demonstration,
+      services: this.#services,
     }
     process.stdout.write(welcomeText(facts, process.env['NO_COLOR'] === undefined))
   }

@@ -43,6 +43,8 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
   #tlsWatch: FileWatch | null = null
   #reloading: Promise<ReloadAnswer> | null = null
   #stopped = false
+  /** Where the supervisor says that the embedded media gateway is. */
+  #gateway: string | null = null
 
   constructor(options: SwitchProcessOptions) {
     this.#options = options
@@ -76,7 +78,13 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
       this.onFatal(tls.problems.join('\n'))
       return
     }
-    const options = { nodeId: machineName(), shard: 0, tls: tls.tls, machineAddresses: machineAddresses() }
+    const options = {
+      nodeId: machineName(),
+      shard: 0,
+      tls: tls.tls,
+      machineAddresses: machineAddresses(),
+      embeddedGateway: this.#gateway,
+    }
     this.#switch = new Switch(this.#ports, loaded.snapshot, options, this)
     this.#keep(loaded)
     this.#switch.start()
@@ -151,6 +159,10 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
       case 'stop':
         this.onStop()
         return
+      case 'gateway':
+        this.#gateway = order.address
+        this.#switch?.setEmbeddedGateway(order.address)
+        return
       case 'ask':
         if (order.question === 'reload') {
           void this.#reload().then((body) => this.#report({ type: 'answer', id: order.id, body }))
@@ -212,7 +224,8 @@ export class SwitchProcess implements SwitchObserver, SignalSink, TimerOwner {
     this.#keep(result.loaded)
     const configVersion = result.loaded.snapshot.version
     this.#ports.log.event('info', 'CONFIG_IN_FORCE', { configVersion })
-    return { ok: true, configVersion }
+    const { gateways } = result.loaded.config.media
+    return { ok: true, configVersion, embedsGateway: gateways !== 'none' && gateways.length === 0 }
   }
 
   /** Remembers what is in force, and watches the certificate files that it names. */

@@ -1,5 +1,7 @@
 // What /api/v1/status answers, shared by the system that says it and the command that shows it.
 
+import type { GatewayStatus } from '#host/supervisor-channel.ts'
+
 export interface SystemStatus {
   readonly up: boolean
   /** Why it is not up; empty otherwise. */
@@ -15,4 +17,8 @@ export interface SystemStatus {
   readonly uptimeMs: number
   /** Times that the switch was started again after it died. */
   readonly restarts: number
+  /** Media gateways as the switch sees them; none while media goes end to end. */
+  readonly gateways: readonly GatewayStatus[]
+  /** Times that the embedded media gateway was started again after it died. */
+  readonly gatewayRestarts: number
 }

@@ -13,7 +13,24 @@ export interface WelcomeFacts {
   readonly configFile: string
   readonly dataFolder: string
   readonly demonstration: Demonstration | null
+  /** Numbers that the system answers itself. */
+  readonly services: readonly ServiceNumberFacts[]
 }
+
+export interface ServiceNumberFacts {
+  readonly number: string
+  readonly service: string
+}
+
+/** How a person calls each service. */
+const SERVICE_NAMES: Readonly<Record<string, string>> = {
+  echo: 'echo test',
+  milliwatt: 'milliwatt tone',
+  time: 'the time',
+  conference: 'conference',
+}
+/** Service numbers that are shown; the rest is in the configuration. */
+const SERVICES_SHOWN_MAX = 8
 
 const LABEL_WIDTH = 15
 const PADDING = 2
@@ -45,6 +62,10 @@ function welcomeLines(facts: WelcomeFacts): string[] {
     row('Configuration', `${facts.demonstration === null ? '' : 'demonstration, in '}${shortPath(facts.configFile)}`),
     row('Data', shortPath(facts.dataFolder)),
   ]
+  const shown = facts.services.slice(0, SERVICES_SHOWN_MAX)
+  for (const [i, { number, service }] of shown.entries()) {
+    lines.push(row(i === 0 ? 'To dial' : '', `${number}   ${SERVICE_NAMES[service] ?? service}`))
+  }
   if (facts.demonstration !== null) lines.push('', ...demonstrationLines(facts.demonstration))
   lines.push('', 'Ctrl-C stops when the calls have ended; twice, at once.')
   return lines

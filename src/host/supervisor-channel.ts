@@ -1,4 +1,4 @@
-// What supervisor and switch say to each other over the IPC channel of a forked process: plain data, one object a message.
+// What supervisor and switch, or media gateway, say to each other over the IPC channel of a forked process: plain data, one object a message.
 
 /** A value read from the switch's counters. */
 export interface CounterRow {
@@ -15,6 +15,8 @@ export type Question = 'status' | 'calls' | 'registrations' | 'counters' | 'relo
 export type Order =
   | { readonly type: 'ask'; readonly id: number; readonly question: Question; readonly limit: number }
   | { readonly type: 'drain' }
+  /** Where the embedded media gateway takes commands now; null: it is gone. */
+  | { readonly type: 'gateway'; readonly address: string | null }
   | { readonly type: 'stop' }
 
 /** The switch to the supervisor. */
@@ -26,8 +28,18 @@ export type Report =
 
 /** The answer to 'reload': the version now in force, or why the old configuration stays (one line a problem). */
 export type ReloadAnswer =
-  | { readonly ok: true; readonly configVersion: string }
+  /** `embedsGateway`: the configuration has calls carried by the embedded media gateway. */
+  | { readonly ok: true; readonly configVersion: string; readonly embedsGateway: boolean }
   | { readonly ok: false; readonly problems: readonly string[] }
+
+/** A media gateway as the switch sees it. */
+export interface GatewayStatus {
+  readonly gateway: string
+  /** unknown, up or down. */
+  readonly state: string
+  readonly draining: boolean
+  readonly calls: number
+}
 
 /** The part of the switch's status that the supervisor itself reads. */
 export interface StatusAnswer {
@@ -38,6 +50,8 @@ export interface StatusAnswer {
   readonly registrations: number
   readonly draining: boolean
   readonly configVersion: string
+  /** Of a switch only. */
+  readonly gateways?: readonly GatewayStatus[]
 }
 
 /** Whether a message of the channel is a report; anything else is ignored. */
@@ -51,5 +65,5 @@ export function isReport(message: unknown): message is Report {
 export function isOrder(message: unknown): message is Order {
   if (typeof message !== 'object' || message === null) return false
   const { type } = message as { type?: unknown }
-  return type === 'ask' || type === 'drain' || type === 'stop'
+  return type === 'ask' || type === 'drain' || type === 'stop' || type === 'gateway'
 }

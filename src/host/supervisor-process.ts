@@ -47,13 +47,17 @@ class ForkedSwitch implements SwitchProcess {
  */
 const SWITCH_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=8']
 
+/** The gateway's threads move packets without making objects; its control is small. */
+const GATEWAY_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=2']
+
 /** A launcher that forks `script` with `args`; a restart gets `--restarted` as well. Output goes where ours goes. */
-export function forkLauncher(script: string, args: readonly string[]): SwitchLauncher {
+export function forkLauncher(script: string, args: readonly string[], role: 'switch' | 'gateway'): SwitchLauncher {
+  const options = role === 'switch' ? SWITCH_NODE_OPTIONS : GATEWAY_NODE_OPTIONS
   return (sink, restart) => {
     const child = fork(script, [...args, ...(restart ? ['--restarted'] : [])], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
-      execArgv: [...process.execArgv, ...SWITCH_NODE_OPTIONS],
+      execArgv: [...process.execArgv, ...options],
     })
     return new ForkedSwitch(child, sink)
   }

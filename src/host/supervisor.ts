@@ -1,4 +1,4 @@
-// The supervisor: keeps one switch process running, answers for its health, and passes questions and orders to it.
+// The supervisor of one process, the switch or the media gateway: keeps it running, answers for its health, passes orders to it.
 
 import { assert } from '#core/assert.ts'
 import { type Clock, Timer, type TimerOwner } from '#core/clock.ts'
@@ -40,11 +40,23 @@ export interface SwitchProcessSink {
 /** Starts a switch process; `restart` is false the first time. */
 export type SwitchLauncher = (sink: SwitchProcessSink, restart: boolean) => SwitchProcess
 
+/** What is supervised, for logs and people. */
+export interface Supervised {
+  /** Completes "the … died". */
+  readonly title: string
+  /** Stable code of its death (docs/errors.md). */
+  readonly diedCode: 'SWITCH_DIED' | 'GATEWAY_DIED'
+}
+
+const SWITCH: Supervised = { title: 'switch', diedCode: 'SWITCH_DIED' }
+
 export interface SupervisorObserver {
   /** The switch takes calls; `first` only the first time. */
   onReady(listening: readonly string[], first: boolean): void
   /** The switch has ended for good: told to, drained, or it could not start the first time (`failure` says why). */
   onEnd(failure: string | null): void
+  /** The process has died; another is started soon. */
+  onDeath?(): void
 }
 
 type State = 'starting' | 'up' | 'waiting' | 'draining' | 'stopping' | 'ended'
@@ -76,6 +88,7 @@ export class Supervisor implements TimerOwner, SwitchProcessSink {
   readonly #log: Log
   readonly #launch: SwitchLauncher
   readonly #observer: SupervisorObserver
+  readonly #supervised: Supervised
   readonly #restart = new Timer(this)
   readonly #heartbeat = new Timer(this)
   readonly #end = new Timer(this)
@@ -89,11 +102,21 @@ export class Supervisor implements TimerOwner, SwitchProcessSink {
   #status: StatusAnswer | null = null
   #nextId = 1
 
-  constructor(clock: Clock, log: Log, launch: SwitchLauncher, observer: SupervisorObserver) {
+  /** Where the embedded media gateway takes commands; undefined while there is nothing to say of one. */
+  #gateway: string | null | undefined
+
+  constructor(
+    clock: Clock,
+    log: Log,
+    launch: SwitchLauncher,
+    observer: SupervisorObserver,
+    supervised: Supervised = SWITCH,
+  ) {
     this.#clock = clock
     this.#log = log
     this.#launch = launch
     this.#observer = observer
+    this.#supervised = supervised
   }
 
   start(): void {
@@ -110,12 +133,19 @@ export class Supervisor implements TimerOwner, SwitchProcessSink {
     return this.#status
   }
 
+  /** Tells the switch, now and whenever it is started again, where the embedded media gateway is; null: it is gone. */
+  setGateway(address: string | null): void {
+    this.#gateway = address
+    this.#process?.send({ type: 'gateway', address })
+  }
+
   health(): Health {
+    const { title } = this.#supervised
     switch (this.state) {
       case 'starting':
-        return { up: false, reason: 'the switch is starting' }
+        return { up: false, reason: `the ${title} is starting` }
       case 'waiting':
-        return { up: false, reason: `the switch died (${this.#failure}) and is about to be started again` }
+        return { up: false, reason: `the ${title} died (${this.#failure}) and is about to be started again` }
       case 'draining':
         return { up: false, reason: 'draining: calls go on, new ones are refused' }
       case 'stopping':
@@ -123,7 +153,7 @@ export class Supervisor implements TimerOwner, SwitchProcessSink {
         return { up: false, reason: 'stopping' }
       case 'up': {
         if (this.#clock.now() - this.#answeredMs > ANSWER_LATE_MS)
-          return { up: false, reason: 'the switch does not answer' }
+          return { up: false, reason: `the ${title} does not answer` }
         const status = this.#status
         if (status !== null && !status.ready) return { up: false, reason: status.reason }
         return { up: true, reason: '' }
@@ -208,7 +238,10 @@ export class Supervisor implements TimerOwner, SwitchProcessSink {
     const orderly = this.state === 'draining' || this.state === 'stopping'
     if (orderly) this.#finish(null)
     else if (!this.#everReady) this.#finish(this.#failure)
-    else this.#waitForRestart()
+    else {
+      this.#waitForRestart()
+      this.#observer.onDeath?.()
+    }
   }
 
   onTimer(name: string): void {
@@ -230,13 +263,14 @@ export class Supervisor implements TimerOwner, SwitchProcessSink {
   #spawn(): void {
     this.#failure = ''
     this.#process = this.#launch(this, this.#everReady)
+    if (this.#gateway !== undefined) this.#process.send({ type: 'gateway', address: this.#gateway })
   }
 
   #waitForRestart(): void {
     if (this.state === 'up' && this.#clock.now() - this.#readySinceMs >= STEADY_MS) {
       this.#restartDelayMs = RESTART_DELAY_MIN_MS
     }
-    this.#log.event('error', 'SWITCH_DIED', { why: this.#failure, restartInMs: this.#restartDelayMs })
+    this.#log.event('error', this.#supervised.diedCode, { why: this.#failure, restartInMs: this.#restartDelayMs })
     this.#enter('waiting')
     this.#clock.arm(this.#restart, 'restart', this.#restartDelayMs)
     this.#restartDelayMs = Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MAX_MS)

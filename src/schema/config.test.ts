@@ -215,7 +215,7 @@ const CASES: readonly (readonly [string, string, readonly string[]])[] = [
   ['a WebSocket peer', 'trunkGroups: [{name: e, peers: ["wss:a.b"]}]', ['2:33 CONFIG_UNSUPPORTED']],
   ['a database server', 'manager: {database: "postgres://u:secret@db/x"}', ['2:21 CONFIG_UNSUPPORTED']],
   ['a Redis store', 'cluster: {store: "redis://db"}', ['2:18 CONFIG_UNSUPPORTED']],
-  ['a media gateway', 'media: {gateways: ["udp:192.0.2.20:2223"]}', ['2:19 CONFIG_UNSUPPORTED']],
+  ['a media gateway over TLS', 'media: {gateways: ["tls:192.0.2.20:2223"]}', ['2:20 CONFIG_FORMAT']],
   ['a word that is no list', 'media: {gateways: some}', ['2:19 CONFIG_TYPE']],
 ]
 
