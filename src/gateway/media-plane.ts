@@ -2,7 +2,9 @@
 
 import { assert } from '#core/assert.ts'
 import { Timer } from '#core/clock.ts'
+import { Pacer } from '#gateway/pacer.ts'
 import type { Order, Plane, PlaneSink, Report, StreamId } from '#gateway/plane.ts'
+import { Room } from '#gateway/room.ts'
 import { Stream } from '#gateway/stream.ts'
 import type { PlanePorts, StreamHome } from '#gateway/stream-home.ts'
 
@@ -15,8 +17,10 @@ const AWAITED_MAX = 1_024
 /** The streams of one thread. */
 export class MediaPlane implements Plane, StreamHome {
   readonly ports: PlanePorts
+  readonly pacer: Pacer
   readonly #sink: PlaneSink
   readonly #streams = new Map<StreamId, Stream>()
+  readonly #rooms = new Map<number, Room>()
   /** Streams that want to hear one that is not there yet, by its number. */
   readonly #awaited = new Map<StreamId, Set<Stream>>()
   #reports: Report[] = []
@@ -25,6 +29,7 @@ export class MediaPlane implements Plane, StreamHome {
   constructor(ports: PlanePorts, sink: PlaneSink) {
     this.ports = ports
     this.#sink = sink
+    this.pacer = new Pacer(ports.clock)
   }
 
   /** Streams open or opening. */
@@ -57,8 +62,13 @@ export class MediaPlane implements Plane, StreamHome {
         return
       }
       case 'play':
+        stream.play(order.play, order.segments, order.repeat)
+        return
       case 'stopPlay':
+        stream.stopPlay(order.play)
+        return
       case 'record':
+        stream.record(order.file, order.format)
         return
       default:
         order satisfies never
@@ -73,6 +83,17 @@ export class MediaPlane implements Plane, StreamHome {
 
   stream(id: StreamId): Stream | null {
     return this.#streams.get(id) ?? null
+  }
+
+  room(number: number): Room {
+    let room = this.#rooms.get(number)
+    if (room === undefined) {
+      // At most as many as there are streams: the empty ones go before.
+      for (const [other, { size }] of this.#rooms) if (size === 0) this.#rooms.delete(other)
+      room = new Room()
+      this.#rooms.set(number, room)
+    }
+    return room
   }
 
   awaitStream(listener: Stream, id: StreamId): void {

@@ -6,7 +6,9 @@ import type { Dtls } from '#core/dtls.ts'
 import type { MediaFiles } from '#core/media-files.ts'
 import type { MediaSockets } from '#core/media-sockets.ts'
 import type { Random } from '#core/random.ts'
+import type { Pacer } from '#gateway/pacer.ts'
 import type { Report, StreamId } from '#gateway/plane.ts'
+import type { Room } from '#gateway/room.ts'
 import type { Stream } from '#gateway/stream.ts'
 
 /** The effects that a data plane is made with. */
@@ -23,9 +25,12 @@ export interface PlanePorts {
 
 export interface StreamHome {
   readonly ports: PlanePorts
+  readonly pacer: Pacer
   /** To the sink, after the present event. */
   report(report: Report): void
   stream(id: StreamId): Stream | null
+  /** The room of that number, made on first use; it goes when the last party leaves. */
+  room(number: number): Room
   /** Calls `onStreamOpened` of `listener` when the stream of that number is opened. */
   awaitStream(listener: Stream, id: StreamId): void
   /** The stream is closed, or was never opened. */

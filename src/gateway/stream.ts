@@ -2,23 +2,53 @@
 
 import { assert } from '#core/assert.ts'
 import { Timer } from '#core/clock.ts'
-import type { MediaSink, MediaSocket, MediaSource } from '#core/media-sockets.ts'
+import {
+  type MediaDestination,
+  type MediaSink,
+  type MediaSocket,
+  type MediaSource,
+  sameHost,
+} from '#core/media-sockets.ts'
 import type { Endpoint } from '#core/net.ts'
 import { type SrtpKeys, sameSrtpKeys } from '#core/srtp-keys.ts'
+import { AudioInput } from '#gateway/audio-input.ts'
 import { type DropCode, DropCounts } from '#gateway/drop-counts.ts'
 import { Latch } from '#gateway/latch.ts'
-import { type FormatTable, formatTable, payloadMap, TELEPHONE_EVENT } from '#gateway/payload-map.ts'
-import type { DirectionFacts, PayloadFormat, Source, StreamFacts, StreamId, StreamSettings } from '#gateway/plane.ts'
-import { RtpSender } from '#gateway/rtp-sender.ts'
+import {
+  type FormatTable,
+  formatTable,
+  PAYLOAD_CONVERT,
+  PAYLOAD_EVENT,
+  payloadMap,
+  TELEPHONE_EVENT,
+} from '#gateway/payload-map.ts'
+import type {
+  DirectionFacts,
+  PayloadFormat,
+  Segment,
+  Source,
+  StreamFacts,
+  StreamId,
+  StreamSettings,
+} from '#gateway/plane.ts'
+import { PcapRecording, type Recording, WavRecording } from '#gateway/recording.ts'
+import { type PacketTap, RtpSender } from '#gateway/rtp-sender.ts'
 import type { StreamHome } from '#gateway/stream-home.ts'
+import { StreamReports } from '#gateway/stream-reports.ts'
+import { StreamSound } from '#gateway/stream-sound.ts'
+import { StreamWebrtc, type WebrtcSink } from '#gateway/stream-webrtc.ts'
+import { mouthToEarMs, quality } from '#rtp/quality.ts'
 import { ReceiveStatistics } from '#rtp/receive-statistics.ts'
-import { rtpPayloadEnd, rtpPayloadOffset, rtpSsrc } from '#rtp/rtp-packet.ts'
+import { rtpMarker, rtpPayloadEnd, rtpPayloadOffset, rtpSsrc, rtpTimestamp } from '#rtp/rtp-packet.ts'
 import { SrtpContext } from '#rtp/srtp-context.ts'
+import { TelephoneEventReceiver, type TelephoneEventSink } from '#rtp/telephone-event-receiver.ts'
 
 /** A larger datagram is no audio of anybody's: the MTU of Ethernet and what tunnels save. */
 export const PACKET_OCTETS_MAX = 1_500
 /** Packets taken in one second: 10 ms packets ten times over. More is a flood or a loop. */
 export const PACKETS_PER_S_MAX = 1_000
+/** So long after somebody last listened, decoding ends. */
+const INPUT_UNUSED_MS = 1_000
 /** Streams that may hear the same stream. */
 export const LISTENERS_MAX = 64
 
@@ -49,9 +79,9 @@ class StreamPort implements MediaSink {
     else this.#stream.receive(bytes, octets, source)
   }
 
-  onBound(_local: Endpoint): void {
+  onBound(local: Endpoint): void {
     this.bound = true
-    this.#stream.onBound()
+    this.#stream.onBound(this.#rtcp ? null : local)
   }
 
   onSocketError(reason: string): void {
@@ -61,7 +91,7 @@ class StreamPort implements MediaSink {
 }
 
 /** A stream. Orders come from the plane, packets from the sockets. */
-export class Stream {
+export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   readonly id: StreamId
   state: StreamState = 'opening'
   settings: StreamSettings | null = null
@@ -75,6 +105,8 @@ export class Stream {
   readonly #drops = new DropCounts()
   readonly #statistics = new ReceiveStatistics()
   #formats: FormatTable = NO_FORMATS
+  /** Keys are awaited from DTLS: nothing passes. */
+  #locked = false
   #keysIn: SrtpKeys | null = null
   #contextIn: SrtpContext | null = null
   #packets = 0
@@ -91,10 +123,21 @@ export class Stream {
   #heard: Stream | null = null
   #map: Int8Array | null = null
   readonly #silence = new Timer(this)
+  /** What only some streams need, made when it is needed. */
+  #input: AudioInput | null = null
+  #sound: StreamSound | null = null
+  #events: TelephoneEventReceiver | null = null
+  #eventType = -1
+  #recording: Recording | null = null
+  #webrtc: StreamWebrtc | null = null
+  #reports: StreamReports | null = null
+  #remoteRtcp: MediaDestination | null = null
+  #local: Endpoint
 
   constructor(home: StreamHome, id: StreamId, local: Endpoint, localRtcp: Endpoint | null, dscp: number) {
     this.#home = home
     this.id = id
+    this.#local = local
     const { sockets, random } = home.ports
     this.#latch = new Latch(sockets)
     this.sender = new RtpSender(random)
@@ -107,8 +150,9 @@ export class Stream {
     }
   }
 
-  /** A socket is bound. */
-  onBound(): void {
+  /** A socket is bound; `local` is RTP's. */
+  onBound(local: Endpoint | null): void {
+    if (local !== null) this.#local = local
     if (this.state !== 'opening' || !this.#port.bound || this.#portRtcp?.bound === false) return
     this.#enter('open')
     this.#home.report({ report: 'opened', stream: this.id })
@@ -133,12 +177,16 @@ export class Stream {
       this.#formats = formatTable(settings.payloads)
       for (const listener of this.listeners) listener.#map = null
       this.#map = null
+      this.#input?.setFormats(this.#formats)
     }
     this.#latch.set(settings)
     this.sender.destination = this.#latch.destination
-    this.#unprotect(settings.protectIn)
-    this.sender.protect(settings.protectOut)
+    this.#secure(settings)
+    this.#setRtcp(settings)
     this.#hear(settings.source)
+    if (settings.source.kind === 'room') this.#soundOf().enterRoom(this.#home.room(settings.source.room))
+    else this.#sound?.enterRoom(null)
+    if (settings.listensForTones || this.#sound !== null) this.#soundOf().onSettings()
     if (first || (settings.receives && !received)) this.#activeMs = this.#home.ports.clock.now()
     this.#watchSilence()
   }
@@ -148,12 +196,36 @@ export class Stream {
     this.#blocksDtmf = dtmf
   }
 
+  play(play: number, segments: readonly Segment[], repeat: number): void {
+    if (this.settings !== null) this.#soundOf().play(play, segments, repeat)
+  }
+
+  stopPlay(play: number): void {
+    this.#sound?.stopPlay(play)
+  }
+
+  /** Records into that file, or no more. */
+  record(file: string | null, format: 'wav' | 'pcap'): void {
+    const before = this.#recording
+    this.#recording = null
+    this.sender.tap = null
+    this.#sound?.record(null)
+    before?.close()
+    const { files } = this.#home.ports
+    if (file === null || files === null) return
+    const sink = { onFileError: (): void => this.record(null, format) }
+    const recording = format === 'wav' ? new WavRecording(files, file, sink) : new PcapRecording(files, file, sink)
+    this.#recording = recording
+    if (recording.paced) this.#soundOf().record(recording)
+    else this.sender.tap = this
+  }
+
   /** A datagram on the RTP port: RTP, and with mux RTCP, STUN and DTLS (RFC 7983 §7). Hot path. */
   receive(bytes: Buffer, octets: number, source: MediaSource): void {
     if (this.settings === null) return
     const first = octets < 2 ? 0 : (bytes[0] as number)
     if (first < 128 || first > 191) {
-      this.#drops.add('MEDIA_MALFORMED')
+      this.#receiveOther(bytes, octets, source, first)
       return
     }
     const second = bytes[1] as number
@@ -162,8 +234,46 @@ export class Stream {
   }
 
   /** RTCP, on its own port or the other's. */
-  receiveRtcp(_bytes: Buffer, _octets: number, _source: MediaSource): void {
-    if (this.settings === null) return
+  receiveRtcp(bytes: Buffer, octets: number, source: MediaSource): void {
+    if (this.settings === null || this.#reports === null) return
+    const nowMs = this.#home.ports.clock.now()
+    // Whoever may send RTP may send RTCP, from any port of the same host: it has one of its own (RFC 3550 §11).
+    const remote = this.#latch.destination
+    if (remote === null || !sameHost(remote.source, source)) this.#drops.add('MEDIA_SOURCE')
+    else if (octets > PACKET_OCTETS_MAX) this.#drops.add('MEDIA_OVERSIZED')
+    else if (!this.#withinRate(nowMs)) this.#drops.add('MEDIA_RATE_MAX')
+    else if (this.#locked) this.#drops.add('MEDIA_UNPROTECTED')
+    else this.#takeRtcp(this.#reports, bytes, octets)
+  }
+
+  #takeRtcp(reports: StreamReports, bytes: Buffer, octets: number): void {
+    const context = this.#contextIn
+    if (context !== null) {
+      octets = context.unprotectRtcp(bytes, octets)
+      if (octets < 0) {
+        this.#drops.add(context.refusal === '' ? 'MEDIA_AUTH' : context.refusal)
+        return
+      }
+    }
+    if (!reports.receive(bytes, octets)) this.#drops.add('MEDIA_MALFORMED')
+  }
+
+  /** STUN and DTLS (RFC 7983 §7); everything else is junk. */
+  #receiveOther(bytes: Buffer, octets: number, source: MediaSource, first: number): void {
+    const nowMs = this.#home.ports.clock.now()
+    const webrtc = this.#webrtc
+    if (webrtc === null || octets < 2) this.#drops.add('MEDIA_MALFORMED')
+    else if (!this.#withinRate(nowMs)) this.#drops.add('MEDIA_RATE_MAX')
+    else if (first <= 3) {
+      if (!webrtc.onStun(bytes, octets, source)) this.#drops.add('MEDIA_MALFORMED')
+    } else if (first < 20 || first > 63) this.#drops.add('MEDIA_MALFORMED')
+    else if (!this.#latch.accepts(source, nowMs) && !this.#latch.mayLearn(source, nowMs)) {
+      this.#drops.add('MEDIA_SOURCE')
+    } else {
+      // The handshake may be all that comes for a while: it is answered to where it comes from.
+      if (!this.#latch.accepts(source, nowMs)) this.#learn(source, nowMs)
+      if (!webrtc.onDtls(bytes, octets)) this.#drops.add('MEDIA_MALFORMED')
+    }
   }
 
   #receiveRtp(bytes: Buffer, octets: number, source: MediaSource): boolean {
@@ -177,6 +287,7 @@ export class Stream {
     const format = this.#formats[(bytes[1] as number) & 0x7f] as PayloadFormat | null
     if (format === null) return this.#refuse('MEDIA_PAYLOAD')
     if (!this.#withinRate(nowMs)) return this.#refuse('MEDIA_RATE_MAX')
+    if (this.#locked) return this.#refuse('MEDIA_UNPROTECTED')
     const context = this.#contextIn
     if (context !== null) {
       octets = context.unprotectRtp(bytes, octets)
@@ -194,6 +305,9 @@ export class Stream {
     if (reception === 'duplicate') return this.#refuse('MEDIA_DUPLICATE')
     if (reception === 'jump') return this.#refuse('MEDIA_SEQUENCE')
     if (this.#timedOut) this.#watchSilence()
+    if (this.#recording?.paced === false) this.#recordPacket(bytes, octets)
+    if (format.encoding === TELEPHONE_EVENT) this.#receiveEvent(bytes, offset, payloadOctets, format, nowMs)
+    else if (this.#input !== null) this.#feed(this.#input, bytes, offset, payloadOctets, format, nowMs)
     this.#pass(bytes, octets, format, payloadOctets, nowMs)
     return true
   }
@@ -233,42 +347,155 @@ export class Stream {
   ): void {
     const settings = this.settings as StreamSettings
     if (!settings.sends) return
-    this.#map ??= payloadMap(from.settings?.payloads ?? [], settings.payloads)
-    const type = this.#map[payloadType] as number
-    if (type < 0) return
+    const sound = this.#sound
+    if (sound !== null && (sound.speaks || (from.#suspectsTone && this.#takesEvents))) return
+    const type = this.#mapOf(from)[payloadType] as number
+    if (type < 0) {
+      if (type === PAYLOAD_CONVERT) {
+        this.#soundOf().convert(true)
+        from.#openInput(nowMs)
+      }
+      return
+    }
+    if (sound !== null && !event) sound.convert(false)
+    this.sender.encoding = from.#encoding
     if (rtpSsrc(bytes) === this.sender.outgoing.ssrc) from.#drops.add('MEDIA_LOOP')
     else this.sender.relay(bytes, octets, type, clockRate, payloadOctets, event, nowMs)
   }
 
   facts(): StreamFacts {
     const source = this.#statistics.current
+    const session = this.#reports?.session ?? null
+    const roundTripMs = session?.roundTripMs ?? -1
+    const { lost } = this.#statistics
     const received: DirectionFacts = {
       packets: this.#packets,
       octets: this.#octets,
-      lost: this.#statistics.lost,
+      lost,
       jitterMs: source === null ? -1 : source.jitterMs,
-      roundTripMs: -1,
-      mos: -1,
+      roundTripMs,
+      mos: this.#packets === 0 ? -1 : mos(this.#encoding, lost, this.#packets, roundTripMs, source?.jitterMs ?? 0),
       encoding: this.#encoding,
     }
+    const remoteLost = session?.remoteLost ?? -1
+    const remoteJitterMs = session?.remoteJitterMs ?? -1
+    const { packets, octets, encoding } = this.sender
     const sent: DirectionFacts = {
-      packets: this.sender.packets,
-      octets: this.sender.octets,
-      lost: -1,
-      jitterMs: -1,
-      roundTripMs: -1,
-      mos: -1,
-      encoding: this.sender.encoding,
+      packets,
+      octets,
+      lost: remoteLost,
+      jitterMs: remoteJitterMs,
+      roundTripMs,
+      mos: remoteLost < 0 ? -1 : mos(encoding, remoteLost, packets - remoteLost, roundTripMs, remoteJitterMs),
+      encoding,
     }
     const silentMs = this.#receivedMs < 0 ? -1 : this.#home.ports.clock.now() - this.#receivedMs
     return { received, sent, remote: this.#latch.remote, dropped: this.#drops.facts(), silentMs }
   }
 
+  /** Samples per second of {@link inputFrame}. */
+  get inputRate(): number {
+    return this.#input?.sampleRate ?? 8_000
+  }
+
+  get heardRate(): number {
+    return this.#heard?.inputRate ?? 8_000
+  }
+
+  /** The sound that came in, for this tick; null when nothing is heard. */
+  inputFrame(tick: number, nowMs: number): Int16Array | null {
+    return this.#openInput(nowMs).frame(tick, nowMs)
+  }
+
+  /** What the far side says to everybody else: nothing when it is blocked. */
+  spokenFrame(tick: number, nowMs: number): Int16Array | null {
+    return this.#blocksMedia || this.settings?.receives !== true ? null : this.inputFrame(tick, nowMs)
+  }
+
+  /** The sound of the stream that is heard. */
+  heardFrame(tick: number, nowMs: number): Int16Array | null {
+    const heard = this.#heard
+    const frame = heard?.spokenFrame(tick, nowMs) ?? null
+    if (frame === null || heard === null || !heard.#suspectsTone || !this.#takesEvents) return frame
+    return new Int16Array(frame.length)
+  }
+
+  /** Whether a digit of the far side has begun and not ended. */
+  get eventIsActive(): boolean {
+    return this.#events?.isActive === true
+  }
+
+  expireEvents(nowMs: number): void {
+    this.#events?.expire(nowMs)
+  }
+
+  onStart(_digit: string): void {
+    // The end may be lost: the beat looks after it.
+    this.#soundOf().wake()
+  }
+
+  onDigit(digit: string, durationMs: number, levelDbm0: number): void {
+    const { settings } = this
+    if (settings?.reportsDtmf) this.#reportDigit(digit, durationMs, levelDbm0)
+    if (!settings?.passesDtmf || this.#blocksDtmf) return
+    for (const listener of this.listeners) {
+      const converts = listener.#mapOf(this)[this.#eventType] === PAYLOAD_EVENT
+      if (converts && listener.settings?.sends) listener.#soundOf().sendDigit(digit, durationMs, levelDbm0)
+    }
+  }
+
+  /** A digit was heard in the audio. */
+  onTone(digit: string, durationMs: number, levelDbm0: number): void {
+    const { settings } = this
+    if (settings?.reportsDtmf) this.#reportDigit(digit, durationMs, levelDbm0)
+    if (!settings?.passesDtmf || this.#blocksDtmf) return
+    for (const listener of this.listeners) {
+      if (listener.#takesEvents && listener.settings?.sends) {
+        listener.#soundOf().sendDigit(digit, durationMs, levelDbm0)
+      }
+    }
+  }
+
+  /** Sees what is sent, for a recording of packets. */
+  onSent(bytes: Buffer, octets: number): void {
+    const to = this.sender.destination?.endpoint ?? null
+    if (to !== null) this.#recording?.onPacket(bytes, octets, this.#local, to, this.#home.ports.clock.wallMs())
+  }
+
+  get destination(): MediaDestination | null {
+    return this.#latch.destination
+  }
+
+  onChosen(remote: MediaDestination | null): void {
+    if (remote === null) {
+      this.sender.destination = null
+      return
+    }
+    const before = this.#latch.remote
+    this.#latch.choose(remote.source, this.#home.ports.clock.now())
+    this.sender.destination = this.#latch.destination
+    const now = this.#latch.remote
+    if (now !== null && now !== before) this.#home.report({ report: 'latched', stream: this.id, remote: now })
+  }
+
+  onKeys(inbound: SrtpKeys, outbound: SrtpKeys): void {
+    this.#unprotect(inbound)
+    this.sender.protect(outbound)
+    this.#locked = false
+    this.sender.locked = false
+    this.#home.report({ report: 'secured', stream: this.id })
+  }
+
   /** Closes the sockets and lets go of everybody. Reports nothing. */
   close(): void {
     if (this.state === 'closed') return
+    this.#reports?.bye()
     this.#enter('closed')
     this.#home.ports.clock.cancel(this.#silence)
+    this.#sound?.close()
+    this.record(null, 'wav')
+    this.#input?.close()
+    this.#webrtc?.close()
     this.#port.socket?.close()
     this.#portRtcp?.socket?.close()
     this.#unhear()
@@ -309,6 +536,114 @@ export class Stream {
     }
     const since = Math.max(this.#receivedMs, this.#activeMs)
     clock.arm(this.#silence, 'silence', Math.max(0, since + limitMs - clock.now()))
+  }
+
+  get #takesEvents(): boolean {
+    return this.settings?.payloads.some((format) => format.encoding === TELEPHONE_EVENT) === true
+  }
+
+  /** Whether a digit sounds in what comes in, that others get as an event. */
+  get #suspectsTone(): boolean {
+    return this.#sound?.suspectsTone === true
+  }
+
+  #mapOf(from: Stream): Int8Array {
+    this.#map ??= payloadMap(from.settings?.payloads ?? [], this.settings?.payloads ?? [])
+    return this.#map
+  }
+
+  #soundOf(): StreamSound {
+    this.#sound ??= new StreamSound(this.#home, this)
+    return this.#sound
+  }
+
+  #openInput(nowMs: number): AudioInput {
+    if (this.#input === null) {
+      const clockRate = this.settings?.payloads[0]?.clockRate ?? 8_000
+      this.#input = new AudioInput(this.#home.ports.codecs, this.#formats, clockRate, nowMs)
+    }
+    return this.#input
+  }
+
+  #feed(
+    input: AudioInput,
+    bytes: Buffer,
+    offset: number,
+    payloadOctets: number,
+    format: PayloadFormat,
+    nowMs: number,
+  ): void {
+    if (nowMs - input.usedMs > INPUT_UNUSED_MS) {
+      this.#input = null
+      input.close()
+    } else input.put(bytes, offset, offset + payloadOctets, format, nowMs)
+  }
+
+  #receiveEvent(bytes: Buffer, offset: number, payloadOctets: number, format: PayloadFormat, nowMs: number): void {
+    this.#input?.putOther(bytes)
+    this.#eventType = format.payloadType
+    this.#events ??= new TelephoneEventReceiver(this)
+    const end = offset + payloadOctets
+    const { clockRate } = format
+    this.#events.receive(bytes, offset, end, rtpSsrc(bytes), rtpTimestamp(bytes), rtpMarker(bytes), nowMs, clockRate)
+  }
+
+  #reportDigit(digit: string, durationMs: number, levelDbm0: number): void {
+    this.#home.report({ report: 'dtmf', stream: this.id, digit, ms: Math.round(durationMs), levelDbm0 })
+  }
+
+  #recordPacket(bytes: Buffer, octets: number): void {
+    const from = this.#latch.remote
+    if (from !== null) this.#recording?.onPacket(bytes, octets, from, this.#local, this.#home.ports.clock.wallMs())
+  }
+
+  #secure(settings: StreamSettings): void {
+    if (settings.ice !== null || settings.dtls !== null) {
+      const socket = this.#port.socket
+      if (this.#webrtc === null && socket !== null) this.#webrtc = new StreamWebrtc(this.#home, socket, this)
+    }
+    const awaits = this.#webrtc?.set(settings.ice, settings.dtls) === true
+    if (settings.dtls === null) {
+      this.#locked = false
+      this.#unprotect(settings.protectIn)
+      this.sender.protect(settings.protectOut)
+    } else if (awaits) this.#locked = true
+    this.sender.locked = this.#locked
+  }
+
+  #setRtcp(settings: StreamSettings): void {
+    const { clock, random, sockets } = this.#home.ports
+    const { remoteRtcp, rtcpMux } = settings
+    this.#remoteRtcp = remoteRtcp === null ? null : sockets.destination(remoteRtcp)
+    if (remoteRtcp === null && !rtcpMux) {
+      this.#reports?.stop()
+      return
+    }
+    this.#reports ??= new StreamReports(clock, random, this.sender, this.#statistics, (bytes, octets) =>
+      this.#sendRtcp(bytes, octets),
+    )
+    this.#reports.start()
+  }
+
+  /** To where RTCP goes: RTP's place with mux; else as signalled, at the host that was latched (RFC 7362 §4). */
+  #sendRtcp(bytes: Buffer, octets: number): boolean {
+    const remote = this.#latch.destination
+    if (remote === null || this.state === 'closed') return false
+    if (this.settings?.rtcpMux) {
+      this.#port.socket?.send(bytes, octets, remote)
+      return true
+    }
+    let to = this.#remoteRtcp
+    if (to === null) return false
+    if (!sameHost(to.source, remote.source)) {
+      const signalled = this.settings?.remote ?? null
+      const moved = signalled !== null && signalled.host !== remote.endpoint.host
+      // A far side behind a translator: its RTCP is the next port of where its RTP comes from.
+      if (moved) to = this.#home.ports.sockets.destination({ ...remote.endpoint, port: remote.endpoint.port + 1 })
+    }
+    if (to === null) return false
+    ;(this.#portRtcp ?? this.#port).socket?.send(bytes, octets, to)
+    return true
   }
 
   #learn(source: MediaSource, nowMs: number): void {
@@ -357,6 +692,7 @@ export class Stream {
     if (heard === null) return
     this.#heard = null
     this.#map = null
+    this.#sound?.convert(false)
     const at = heard.listeners.indexOf(this)
     if (at >= 0) heard.listeners.splice(at, 1)
   }
@@ -365,4 +701,12 @@ export class Stream {
     assert(NEXT[this.state].includes(next), `${this.state} -> ${next}`)
     this.state = next
   }
+}
+
+/** The mean opinion score of one direction (ITU-T G.107), as far as it is known. */
+function mos(encoding: string, lost: number, received: number, roundTripMs: number, jitterMs: number): number {
+  const lossRate = lost <= 0 ? 0 : lost / Math.max(1, lost + received)
+  // A receiver's buffer holds about twice the jitter (G.1020), and the usual packet is 20 ms.
+  const delayMs = mouthToEarMs(roundTripMs, 2 * jitterMs, 20)
+  return quality({ encoding, lossRate, burstRatio: 1, delayMs }).mos
 }
