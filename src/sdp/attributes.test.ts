@@ -80,6 +80,13 @@ test('a payload type that nobody can know is left out; an rtpmap wins over the s
   ])
 })
 
+test('an encoding name is a token (RFC 8866 §9): upper case never leaves the octets', () => {
+  assert.deepEqual(
+    codecsOf(audio('a=rtpmap:96 x\xb5y\xdf/8000').media).map((codec) => codec.payloadType),
+    [0],
+  )
+})
+
 test('codecs that stay keep their lines; those that go take rtpmap, fmtp and rtcp-fb along', () => {
   const { media } = described(CHROME)
   const [opus, , , , pcma] = codecsOf(media)

@@ -73,7 +73,7 @@ export function parseCandidate(value: string): IceCandidate | null {
     fields
   if (typ !== 'typ' || !/^[A-Za-z0-9+/]{1,32}$/.test(foundation) || !/^\d{1,5}$/.test(component)) return null
   if (!/^\d{1,10}$/.test(priority) || !isPort(port) || !/^[\x21-\x7e]+$/.test(type)) return null
-  if (transport === '' || address === '') return null
+  if (!/^[\x21-\x7e]+$/.test(transport) || address === '') return null
   let rest = fields.slice(8)
   let relatedAddress: string | null = null
   let relatedPort: number | null = null

@@ -9,6 +9,7 @@ import { present } from '#core/assert.ts'
 import { ASTERISK, CHROME, CORPUS, DESK, FAX, faultyTexts, LINPHONE, SEMINAR, SIPP } from '#sdp/_test-corpus.ts'
 import { answerOffer, isRefusal } from '#sdp/answer-offer.ts'
 import { attributeOf, attributesOf } from '#sdp/attributes.ts'
+import { CODEC_POLICY_NONE, planCodecs } from '#sdp/codec-policy.ts'
 import { cryptoFrom } from '#sdp/crypto-attribute.ts'
 import { parseFingerprint } from '#sdp/dtls-attributes.ts'
 import { type LocalMedia, remoteMediaOf } from '#sdp/local-media.ts'
@@ -309,8 +310,13 @@ test('descriptions with faults are relayed, answered and planned without a throw
     const description = parseSdp(text)
     if (isSdpProblem(description)) continue
     relayedCount += 1
+    const earlier = offer.media.flatMap(codecsOf)
     const sides = side(
-      ...description.media.map((_, at) => relayed(local(30_000 + at * 2, 'RTP/SAVPF'), { codecs: OPUS })),
+      ...description.media.map((section, at) => {
+        const policy = { ...CODEC_POLICY_NONE, transcode: ['opus'], mask: ['G722'] }
+        const plan = planCodecs(remoteMediaOf(description, section).codecs, policy, OPUS, earlier)
+        return relayed(local(30_000 + at * 2, 'RTP/SAVPF'), { codecs: plan.offered })
+      }),
     )
     const on = relayOffer(description, { ...sides, previous: offer })
     assert.deepEqual(read(writeSdp(on)), on)

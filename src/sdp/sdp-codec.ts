@@ -163,7 +163,8 @@ function codingOf(
   map: string | undefined,
 ): Pick<SdpCodec, 'encoding' | 'clockRate' | 'channels'> | null {
   if (map === undefined) return staticCoding(payloadType)
-  const match = /^([^ \t/]+)\/(\d{1,9})(?:\/(\d{1,3}))?[ \t]*$/.exec(map)
+  // Tokens only (RFC 8866 §9): beyond ASCII, upper case may be another octet, or two.
+  const match = /^([\x21-\x2e\x30-\x7e]+)\/(\d{1,9})(?:\/(\d{1,3}))?[ \t]*$/.exec(map)
   if (match === null) return staticCoding(payloadType)
   const [, name = '', rate, channels] = match
   return { encoding: name.toUpperCase(), clockRate: Number(rate), channels: Math.max(1, Number(channels ?? 1)) }
