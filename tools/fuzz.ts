@@ -10,6 +10,7 @@ import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { HeaderId } from '#sip/header-id.ts'
 import { legalMessage } from '#sip/message.arbitrary.ts'
+import { fuzzRtcp, fuzzRtp } from '#test/fuzz/rtp-targets.ts'
 import { fuzzDigest, fuzzFramer, fuzzMessage, fuzzTransport } from '#test/fuzz/targets.ts'
 
 const SEEDS = new URL('../test/fuzz/', import.meta.url)
@@ -28,6 +29,8 @@ const TARGETS: Readonly<Record<string, Target>> = {
   framer: fuzzFramer,
   digest: fuzzDigest,
   transport: fuzzTransport,
+  rtp: fuzzRtp,
+  rtcp: fuzzRtcp,
 }
 
 /** A generator of [0, 1) from a seed (mulberry32). */

@@ -15,8 +15,8 @@ const SEQUENCE_AHEAD_MAX = 1000
 const DELAYS = 200
 /** How often, in packets, the target follows them. */
 const ADAPT_PACKETS = 10
-/** Share of the packets that come in time: what G.1020 calls the jitter that the buffer can absorb. */
-const IN_TIME = 0.98
+/** Share of the packets that may come after their time: more jitter than this is not absorbed (G.1020). */
+const LATE_SHARE = 0.02
 /** The playout delay moves no more often than this while somebody talks. */
 const ADJUST_INTERVAL_MS = 240
 /** Beyond this an empty buffer is silence, not loss: nobody conceals longer. */
@@ -91,7 +91,7 @@ export class JitterBuffer {
   #frameUnits = 0
   /** Arrival minus timestamp in milliseconds, of the last packets, against one reference. */
   readonly #delays = new Float64Array(DELAYS)
-  readonly #sorted = new Float64Array(DELAYS)
+  readonly #slowest = new Float64Array(DELAYS * LATE_SHARE + 1)
   #delayCount = 0
   #delayNext = 0
   #sinceAdapt = 0
@@ -310,17 +310,30 @@ export class JitterBuffer {
     this.#sinceAdapt += 1
     if (this.#sinceAdapt < ADAPT_PACKETS) return
     this.#sinceAdapt = 0
-    const sorted = this.#sorted.subarray(0, this.#delayCount)
-    sorted.set(this.#delays.subarray(0, this.#delayCount))
-    sorted.sort()
-    this.#fastestMs = sorted[0] as number
-    const needed =
-      (sorted[Math.min(this.#delayCount - 1, Math.ceil(this.#delayCount * IN_TIME) - 1)] as number) - this.#fastestMs
+    const needed = this.#slowestInTime() - this.#fastestMs
     // One frame more than the jitter: the tick of playout is not that of arrival.
     const frameMs = (this.#frameUnits * 1000) / this.#clockRate
     this.targetMs = Math.min(this.#settings.maxMs, Math.max(this.#settings.minMs, needed + frameMs / 2))
     // The reference moves on, so that distances of timestamps stay within their circle.
     this.#moveReference(timestamp, arrivalMs)
+  }
+
+  /** Finds the fastest packet, and the delay within which all but {@link LATE_SHARE} of the packets came. */
+  #slowestInTime(): number {
+    const late = Math.floor(this.#delayCount * LATE_SHARE)
+    const slowest = this.#slowest.fill(Number.NEGATIVE_INFINITY)
+    let fastest = Number.POSITIVE_INFINITY
+    for (let i = 0; i < this.#delayCount; i += 1) {
+      const delayMs = this.#delays[i] as number
+      if (delayMs < fastest) fastest = delayMs
+      if (delayMs <= (slowest[late] as number)) continue
+      // Few are late, so that a row in descending order is quickest.
+      let at = late
+      for (; at > 0 && (slowest[at - 1] as number) < delayMs; at -= 1) slowest[at] = slowest[at - 1] as number
+      slowest[at] = delayMs
+    }
+    this.#fastestMs = fastest
+    return slowest[late] as number
   }
 
   #moveReference(timestamp: number, arrivalMs: number): void {

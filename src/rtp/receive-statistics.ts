@@ -71,7 +71,10 @@ export class ReceiveStatistics {
   }
 
   get duplicates(): number {
-    return this.#sources.reduce((sum, source) => sum + source.duplicates, this.#forgottenDuplicates)
+    return this.#sources.reduce(
+      (sum, source) => sum + source.duplicatesBefore + source.duplicates,
+      this.#forgottenDuplicates,
+    )
   }
 
   #find(ssrc: number, sequence: number, clockRate: number): SourceStatistics {
@@ -99,7 +102,7 @@ export class ReceiveStatistics {
     if (source === undefined) return
     this.#forgottenPackets += source.packetsBefore + source.packets
     this.#forgottenLost += source.lost
-    this.#forgottenDuplicates += source.duplicates
+    this.#forgottenDuplicates += source.duplicatesBefore + source.duplicates
     if (this.#latest === source) this.#latest = null
     if (this.current === source) this.current = null
   }

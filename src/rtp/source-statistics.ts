@@ -33,9 +33,10 @@ export class SourceStatistics {
   reordered = 0
   /** How often the sequence began anew. */
   restarts = 0
-  /** Losses of sequences that ended with a restart. */
+  /** Counts of the sequences that ended with a restart. */
   lostBefore = 0
   packetsBefore = 0
+  duplicatesBefore = 0
   /** Interarrival jitter in timestamp units (A.8), and its highest value. */
   jitter = 0
   jitterMax = 0
@@ -156,6 +157,7 @@ export class SourceStatistics {
     }
     this.lostBefore += Math.max(0, this.expected - (this.packets - this.duplicates))
     this.packetsBefore += this.packets
+    this.duplicatesBefore += this.duplicates
     this.restarts += 1
     this.#hasTransit = false
     this.#begin((sequence - 1) & 0xffff, this.#probationOctets)
