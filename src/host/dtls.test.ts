@@ -107,6 +107,23 @@ test('RFC 5763 §5: a certificate with another fingerprint gets a bad_certificat
   assert.deepEqual(alerts[0], [2, 42])
   assert.ok(!server.events.includes('keys'))
   server.session.close()
+  // The same the other way round: the server refuses, and goes on waiting for the right one.
+  const stranger = new Side(ours.dtls, 'active', theirs.dtls.fingerprint)
+  const waiting = new Side(theirs.dtls, 'passive', theirs.dtls.fingerprint)
+  connect(stranger, waiting)
+  await new Promise<void>((resolve) => {
+    stranger.deliver = (bytes) => {
+      waiting.session.onDatagram(bytes)
+      if (waiting.sent.some((sent) => sent[0] === 21)) resolve()
+    }
+  })
+  stranger.session.close()
+  const right = new Side(theirs.dtls, 'active', theirs.dtls.fingerprint)
+  connect(right, waiting)
+  await Promise.all([right.ended, waiting.ended])
+  assert.deepEqual([stranger.events, waiting.events, right.events], [[], ['keys'], ['keys']])
+  right.session.close()
+  waiting.session.close()
 })
 
 test('RFC 6347 §4.2.4: a lost flight is sent again', async () => {
@@ -130,6 +147,43 @@ test('RFC 6347 §4.2.4: the last flight is sent again when the far side repeats 
   server.loses = () => server.events.length === 0 && client.sent.length >= 2 && lost++ === 0
   await Promise.all([client.ended, server.ended])
   assert.equal(lost > 0, true)
+  assert.deepEqual([...client.events, ...server.events], ['keys', 'keys'])
+  client.session.close()
+  server.session.close()
+})
+
+/** A record of epoch 0. */
+function plainRecord(type: number, ...fragment: readonly number[]): Uint8Array {
+  return new Uint8Array([type, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, fragment.length, ...fragment])
+}
+
+test('RFC 6347 §4.1.2.7: forged records before the handshake do not keep the far side from it', async () => {
+  const [ours, theirs] = [await identity(), await identity()]
+  const client = new Side(ours.dtls, 'active', theirs.dtls.fingerprint)
+  const server = new Side(theirs.dtls, 'passive', ours.dtls.fingerprint)
+  // A fatal alert, and a ClientHello that says nothing.
+  server.session.onDatagram(plainRecord(21, 2, 40))
+  server.session.onDatagram(plainRecord(22, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+  connect(client, server)
+  await Promise.all([client.ended, server.ended])
+  assert.deepEqual([...client.events, ...server.events], ['keys', 'keys'])
+  client.session.close()
+  server.session.close()
+})
+
+test('RFC 6347 §4.1.2.7: a forged alert within the handshake ends nothing', async () => {
+  const [ours, theirs] = [await identity(), await identity()]
+  const client = new Side(ours.dtls, 'active', theirs.dtls.fingerprint)
+  const server = new Side(theirs.dtls, 'passive', ours.dtls.fingerprint)
+  connect(client, server)
+  let forged = false
+  client.deliver = (bytes) => {
+    server.session.onDatagram(bytes)
+    if (forged) return
+    forged = true
+    client.session.onDatagram(plainRecord(21, 2, 40))
+  }
+  await Promise.all([client.ended, server.ended])
   assert.deepEqual([...client.events, ...server.events], ['keys', 'keys'])
   client.session.close()
   server.session.close()

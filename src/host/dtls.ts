@@ -17,6 +17,9 @@ const HANDSHAKE_TIMEOUT_MS = 30_000
 /** New attempts after a failed one: a forged datagram may spoil one, as nothing is authentic before its end. */
 const ATTEMPTS_MORE_MAX = 3
 
+/** Before an active side begins again. */
+const RETRY_MS = 500
+
 /** What fits every path without fragments (RFC 8200 §5, less IPv6, UDP and a tunnel's). */
 const DATAGRAM_OCTETS_MAX = 1_200
 
@@ -33,7 +36,10 @@ const READS_MAX = 32
 const RECORD_HEADER_OCTETS = 13
 const RECORD_LENGTH_AT = 11
 
-/** Explicit nonce and tag of AES-GCM: of the suites above, the least that encryption adds, but for ChaCha20's tag alone. */
+/** Content type (RFC 5246 §6.2.1). */
+const ALERT = 21
+
+/** The tag: no suite above adds less (RFC 7905 §2). */
 const ENCRYPTED_OCTETS_MIN = 16
 
 /** Forward secret suites only; first of all the one of RFC 8827 §6.5. */
@@ -153,7 +159,10 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
   #output: Pointer | null = null
   #attempts = 0
   #verified = false
-  #wrongFingerprint = false
+  /** A certificate with another fingerprint has come. */
+  #refused = false
+  /** Somebody, the far side perhaps, has said that it gives up. */
+  #alerted = false
 
   constructor(dtls: OpenSslDtls, context: Pointer, options: DtlsOptions) {
     this.#dtls = dtls
@@ -171,7 +180,11 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
   }
 
   onDatagram(bytes: Uint8Array): void {
-    if (this.#state === 'ended' || !isPlausible(bytes)) return
+    if (this.#state === 'ended') return
+    const content = contentOf(bytes)
+    // RFC 6347 §4.1.2.7: an alert that is not authentic ends nothing. If it is true, nothing else will come.
+    if (content === 'alert') this.#alerted = true
+    if (content !== 'records') return
     if (this.#state === 'handshaking' && !this.#limit.armed) {
       this.#dtls.clock.arm(this.#limit, 'limit', HANDSHAKE_TIMEOUT_MS)
     }
@@ -196,7 +209,7 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
   onTimer(name: string): void {
     if (this.#state !== 'handshaking') return
     if (name === 'limit') {
-      this.#abandon('DTLS_TIMEOUT')
+      this.#expire()
       return
     }
     this.#library.ERR_clear_error()
@@ -212,7 +225,7 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
       difference |= (this.#fingerprint[i] ?? 0) ^ (certificateDigest[i] as number)
     }
     this.#verified = difference === 0
-    this.#wrongFingerprint = difference !== 0
+    this.#refused = difference !== 0
     return this.#verified
   }
 
@@ -227,7 +240,6 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
     if (this.#active) library.SSL_set_connect_state(this.#ssl)
     else library.SSL_set_accept_state(this.#ssl)
     this.#verified = false
-    this.#wrongFingerprint = false
   }
 
   #free(): void {
@@ -254,7 +266,7 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
     // The sink may have closed it meanwhile.
     if (keys !== null && this.#isOpen()) this.#sink.onDtlsKeys(keys.inbound, keys.outbound)
     if (keys !== null || error === OPENSSL.SSL_ERROR_WANT_READ || !this.#isOpen()) return
-    if (this.#wrongFingerprint || (result === 1 && !this.#verified)) this.#abandon('DTLS_FINGERPRINT')
+    if (result === 1 ? !this.#verified : this.#refused) this.#abandon('DTLS_FINGERPRINT')
     else this.#abandon(result === 1 ? 'DTLS_PROFILE' : 'DTLS_HANDSHAKE')
   }
 
@@ -329,21 +341,34 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
     this.#dtls.clock.arm(this.#retransmit, 'retransmit', Math.max(leftMs, 0) + 1)
   }
 
-  /** The attempt has failed: another one, or the end. */
+  /**
+   * The attempt has failed: another one, as a forged datagram may have spoilt it, or the end. It is the end when the far side was
+   * authentic and has no profile of ours, and when the one that we called is another (RFC 5763 §5).
+   */
   #abandon(reason: string): void {
-    const isLate = reason === 'DTLS_TIMEOUT' && this.#active
-    if (isLate || this.#attempts >= ATTEMPTS_MORE_MAX) {
-      this.#enter('ended')
-      this.#sink.onDtlsFailed(reason)
+    const isFinal = reason === 'DTLS_PROFILE' || (reason === 'DTLS_FINGERPRINT' && this.#active)
+    if (isFinal || this.#attempts >= ATTEMPTS_MORE_MAX) {
+      this.#fail(reason)
       return
     }
     this.#attempts += 1
     this.#dtls.clock.cancel(this.#retransmit)
-    if (!this.#active) this.#dtls.clock.cancel(this.#limit)
     this.#free()
     this.#begin()
-    // Not at once: the far side's remaining datagrams of the attempt go into nothing.
-    if (this.#active) this.#dtls.clock.arm(this.#retransmit, 'retransmit', 1_000)
+    // Not at once: what is still under way from the far side goes into nothing.
+    if (this.#active) this.#dtls.clock.arm(this.#retransmit, 'retransmit', RETRY_MS)
+  }
+
+  /** Time is up. A passive side goes on waiting, unless it was another that came. */
+  #expire(): void {
+    if (this.#refused) this.#fail('DTLS_FINGERPRINT')
+    else if (!this.#active) this.#abandon('DTLS_TIMEOUT')
+    else this.#fail(this.#alerted ? 'DTLS_ALERT' : 'DTLS_TIMEOUT')
+  }
+
+  #fail(reason: string): void {
+    this.#enter('ended')
+    this.#sink.onDtlsFailed(reason)
   }
 
   #isOpen(): boolean {
@@ -362,22 +387,25 @@ class OpenSslDtlsSession implements DtlsSession, Verification {
 }
 
 /**
- * Whether these are whole records of the two epochs that there are (RFC 6347 §4.1). The library takes some malformed records for
- * the end of the association where §4.1.2.7 says to discard them.
+ * What a datagram is by the headers of its records: `records` of the two epochs that there are (RFC 6347 §4.1), an `alert` in the
+ * clear, or `junk`. The library takes some malformed records for the end of the association where §4.1.2.7 says to discard them.
  */
-function isPlausible(bytes: Uint8Array): boolean {
-  if (bytes.length > RECEIVED_OCTETS_MAX || bytes.length < RECORD_HEADER_OCTETS) return false
+function contentOf(bytes: Uint8Array): 'records' | 'alert' | 'junk' {
+  if (bytes.length > RECEIVED_OCTETS_MAX || bytes.length < RECORD_HEADER_OCTETS) return 'junk'
   let at = 0
+  let alert = false
   while (at + RECORD_HEADER_OCTETS <= bytes.length) {
     const type = bytes[at] as number
     const epoch = ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number)
     const length = ((bytes[at + RECORD_LENGTH_AT] as number) << 8) | (bytes[at + RECORD_LENGTH_AT + 1] as number)
     // change_cipher_spec, alert, handshake, application_data; versions 1.0 (of a first ClientHello) and 1.2.
-    if (type < 20 || type > 23 || bytes[at + 1] !== 0xfe || length === 0 || epoch > 1) return false
-    if (epoch === 1 && length <= ENCRYPTED_OCTETS_MIN) return false
+    if (type < 20 || type > 23 || bytes[at + 1] !== 0xfe || length === 0 || epoch > 1) return 'junk'
+    if (epoch === 1 && length <= ENCRYPTED_OCTETS_MIN) return 'junk'
+    if (epoch === 0 && type === ALERT) alert = true
     at += RECORD_HEADER_OCTETS + length
   }
-  return at === bytes.length
+  if (at !== bytes.length) return 'junk'
+  return alert ? 'alert' : 'records'
 }
 
 /** Cuts a flight at record boundaries (RFC 6347 §4.1.1). */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { createCipheriv, createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SRTP_SUITES, type SrtpKeys, type SrtpSuite } from '#core/srtp-keys.ts'
@@ -114,6 +114,49 @@ test('RFC 3711 §4.2.1: the sum is HMAC-SHA1 for every length and key', () => {
     }),
     { numRuns: 300 },
   )
+})
+
+test('RFC 3711 §4.1.1: packets of any length get the key stream of AES in counter mode', () => {
+  const key = hex('2B7E151628AED2A6ABF7158809CF4F3C')
+  const counter = new AesCounter(key, hex('F0F1F2F3F4F5F6F7F8F9FAFBFCFD'))
+  fc.assert(
+    fc.property(fc.nat(5_000), fc.nat(2 ** 32 - 1), fc.nat(2 ** 32 - 1), fc.nat(65_535), (octets, ssrc, high, low) => {
+      const iv = Buffer.from(hex('F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000'))
+      iv.writeUInt32BE((iv.readUInt32BE(4) ^ ssrc) >>> 0, 4)
+      iv.writeUInt32BE((iv.readUInt32BE(8) ^ high) >>> 0, 8)
+      iv.writeUInt16BE(iv.readUInt16BE(12) ^ low, 12)
+      const bytes = new Uint8Array(octets + 7)
+      counter.crypt(bytes, 7, octets + 7, ssrc, high, low)
+      const stream = createCipheriv('aes-128-ctr', key, iv).update(new Uint8Array(octets))
+      assert.equal(text(bytes), `00000000000000${stream.toString('hex')}`)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('RFC 3711 §4: whole packets are those of other implementations', () => {
+  const keys: SrtpKeys = {
+    suite: 'AES_CM_128_HMAC_SHA1_80',
+    masterKey: hex('E1F97A0D3E018BE0D64FA32C06DE4139'),
+    masterSalt: hex('0EC675AD498AFEEBB6960B3AABE6'),
+  }
+  const packet = hex(`800f1234decafbadcafebabe${'ab'.repeat(16)}`)
+  const srtp = '800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb'
+  assert.equal(text(protectedRtp(new SrtpContext(keys), packet)), srtp)
+  const report = `81c8000bcafebabe${'ab'.repeat(16)}`
+  const srtcp = '81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798'
+  assert.equal(openRtcp(new SrtpContext(keys), hex(srtcp)), report)
+  const sender = new SrtpContext(keys)
+  protectedRtcp(sender, hex(report))
+  assert.equal(text(protectedRtcp(sender, hex(report))), srtcp, 'the second packet has index 1')
+})
+
+test('a packet without room behind it for the tag is refused', () => {
+  const sender = new SrtpContext(keysOf('AES_CM_128_HMAC_SHA1_80'))
+  assert.equal(sender.protectRtp(rtp(1), 172), -1)
+  assert.equal(sender.refusal, 'MEDIA_OVERSIZED')
+  assert.equal(sender.protectRtcp(rtcp(), rtcp().length), -1)
+  assert.equal(sender.refusal, 'MEDIA_OVERSIZED')
 })
 
 // RFC 7714 §16 and §17 give session keys.

@@ -25,12 +25,13 @@ const MKI_OCTETS_MAX = 128
 const NO_MKI = new Uint8Array(0)
 
 /**
- * Why a packet was refused: no RTP or RTCP, or too short to be protected; a wrong tag (wrong key, changed on its way) or MKI; came
- * already, or is older than the window; more sources than may be; and an index that has come to its end (§9.2).
+ * Why a packet was refused: no RTP or RTCP, or too short to be protected; no room behind it for the tag; a wrong tag (wrong key, changed
+ * on its way) or MKI; came already, or is older than the window; more sources than may be; an index that has come to its end (§9.2).
  */
 export type SrtpRefusal =
   | ''
   | 'MEDIA_MALFORMED'
+  | 'MEDIA_OVERSIZED'
   | 'MEDIA_AUTH'
   | 'MEDIA_REPLAY'
   | 'MEDIA_SSRC_MAX'
@@ -82,7 +83,7 @@ export class SrtpContext {
    * under it would show both (§9.1).
    */
   protectRtp(bytes: Uint8Array, length: number): number {
-    assert(bytes.length >= length + this.#rtpMore, 'room for the tag')
+    if (bytes.length < length + this.#rtpMore) return this.#refuse('MEDIA_OVERSIZED')
     const from = headerOctets(bytes, length)
     if (from < 0) return this.#refuse('MEDIA_MALFORMED')
     const ssrc = rtpSsrc(bytes)
@@ -98,7 +99,7 @@ export class SrtpContext {
 
   /** The same for a compound RTCP packet (§3.4). Its index counts from 0 for each source. */
   protectRtcp(bytes: Uint8Array, length: number): number {
-    assert(bytes.length >= length + this.#rtcpMore, 'room for index and tag')
+    if (bytes.length < length + this.#rtcpMore) return this.#refuse('MEDIA_OVERSIZED')
     if (!isRtcpPacket(bytes, length)) return this.#refuse('MEDIA_MALFORMED')
     const ssrc = readUint32(bytes, 4)
     const known = this.#source(ssrc)
