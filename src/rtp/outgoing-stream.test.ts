@@ -113,6 +113,7 @@ test('a telephone-event keeps its timestamp and does not take the marker of the 
     assert.equal(rtpTimestamp(bytes), 160)
     assert.equal(rtpMarker(bytes), i === 0)
   }
+  assert.equal(out.timestampAt(120), 960, 'time goes on with the audio')
   assert.deepEqual(relay(out, 7, 7, 160 + 800, 120), { sequence: 16, timestamp: 960, marker: false })
 })
 

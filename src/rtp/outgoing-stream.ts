@@ -101,7 +101,7 @@ export class OutgoingStream {
       this.#markNext = false
       setRtpMarker(bytes, true)
     }
-    this.#sent(sequence, timestamp, nowMs, clockRate, octets)
+    this.#sent(sequence, timestamp, nowMs, clockRate, octets, !event)
     return true
   }
 
@@ -142,7 +142,7 @@ export class OutgoingStream {
     const sequence = (this.sequence + 1) & 0xffff
     const mark = marker || this.#markNext
     this.#markNext = false
-    this.#sent(sequence, timestamp, nowMs, clockRate, octets)
+    this.#sent(sequence, timestamp, nowMs, clockRate, octets, true)
     return writeRtpHeader(target, payloadType, mark, sequence, timestamp, this.ssrc)
   }
 
@@ -232,19 +232,21 @@ export class OutgoingStream {
     return (this.timestamp + Math.max(least, elapsed)) >>> 0
   }
 
-  #sent(sequence: number, timestamp: number, nowMs: number, clockRate: number, octets: number): void {
+  /** Counts a packet. `isClock`: time goes on with its timestamp; a relayed event may have a rate of its own, and an older one. */
+  #sent(sequence: number, timestamp: number, nowMs: number, clockRate: number, octets: number, isClock: boolean): void {
     if (sequenceDistance(this.sequence, sequence) > 0) {
       if (sequence < this.sequence) this.cycles += SEQUENCE_SPACE
       this.sequence = sequence
     }
-    const first = this.packets === 0
+    const isFirst = this.packets === 0
     this.packets += 1
     this.octets += octets
+    if (!isClock && !isFirst) return
     if (clockRate !== this.clockRate) {
       this.clockRate = clockRate
       this.#packetUnits = 0
     }
-    if (first || timestampDistance(this.timestamp, timestamp) > 0) {
+    if (isFirst || timestampDistance(this.timestamp, timestamp) > 0) {
       this.timestamp = timestamp
       this.timestampMs = nowMs
     }

@@ -24,7 +24,7 @@ export class ReceiveStatistics {
   #forgottenLost = 0
   #forgottenDuplicates = 0
 
-  /** Takes note of a packet that passed `rtpPayloadOffset`. `octets` are those of the payload. */
+  /** Takes note of a packet that passed `rtpPayloadOffset`. `octets` are those of the payload; `clockRate` is as in {@link SourceStatistics.receive}. */
   receive(bytes: Uint8Array, arrivalMs: number, clockRate: number, octets: number): StreamReception {
     const ssrc = rtpSsrc(bytes)
     let source = this.#latest

@@ -100,8 +100,9 @@ test('A.8: another time base, repeated timestamps and another clock rate are no 
   source.receive(51, 4_000_000_000, 1000, RATE, 160)
   for (let i = 0; i < 20; i += 1) source.receive(52 + i, 4_000_000_160, 1020 + i * 20, RATE, 4)
   source.receive(72, (4_000_000_160 + 20 * 160) >>> 0, 1020 + 400, RATE, 160)
-  source.receive(73, 77, 1440, 48_000, 160)
-  source.receive(74, 77 + 960, 1460, 48_000, 160)
+  for (let i = 0; i < 5; i += 1) assert.equal(source.receive(73 + i, i * 99, 1430, 0, 4), 'valid')
+  source.receive(78, 77, 1440, 48_000, 160)
+  source.receive(79, 77 + 960, 1460, 48_000, 160)
   assert.equal(source.jitterMs, 0)
 })
 

@@ -14,6 +14,8 @@ const WINDOW = 128
 /** A step of the timestamp against the clock by more than this is another time base, and no jitter. */
 const TRANSIT_JUMP_MS = 3000
 const NO_SEQUENCE = -1
+/** Of a source whose first packets do not tell. */
+const CLOCK_RATE_DEFAULT = 8000
 
 /**
  * What a packet is to its source: `probation` not yet valid (A.1), `valid` in order, `restart` the first of a new sequence,
@@ -59,11 +61,14 @@ export class SourceStatistics {
 
   constructor(ssrc: number, sequence: number, clockRate: number) {
     this.ssrc = ssrc
-    this.clockRate = clockRate
+    this.clockRate = clockRate === 0 ? CLOCK_RATE_DEFAULT : clockRate
     this.#maxSequence = (sequence - 1) & 0xffff
   }
 
-  /** Takes note of a packet. `arrivalMs` is of the clock, `octets` those of the payload. */
+  /**
+   * Takes note of a packet. `arrivalMs` is of the clock, `octets` those of the payload. With a `clockRate` of 0 (events
+   * with another rate than the audio) the timestamp is not looked at.
+   */
   receive(sequence: number, timestamp: number, arrivalMs: number, clockRate: number, octets: number): Reception {
     const reception = this.#order(sequence, octets)
     if (reception === 'jump' || reception === 'duplicate') return reception
@@ -216,6 +221,7 @@ export class SourceStatistics {
 
   /** A.8. Packets with the timestamp of the one before, as telephone-events have (RFC 4733 §2.5.1.2), say nothing of transit. */
   #measure(timestamp: number, arrivalMs: number, clockRate: number): void {
+    if (clockRate === 0) return
     if (clockRate !== this.clockRate) {
       this.jitter *= clockRate / this.clockRate
       this.jitterMax *= clockRate / this.clockRate
