@@ -141,11 +141,11 @@ class G729Decoder implements AudioDecoder {
   }
 }
 
-/** Loads the library, or says why it is not there. */
-export function g729Library(): G729Library | string {
+/** Loads the first library of `names` that is there, or says why there is none. */
+export function g729Library(names: readonly string[] = LIBRARIES): G729Library | string {
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-    const library = loadFirst(koffi)
+    const library = loadFirst(koffi, names)
     if (library === null) return 'libbcg729 is not installed'
     const calls = {
       openEncoder: library.func('void *initBcg729EncoderChannel(uint8_t)'),
@@ -161,8 +161,8 @@ export function g729Library(): G729Library | string {
   }
 }
 
-function loadFirst(koffi: typeof import('koffi')): ReturnType<typeof koffi.load> | null {
-  for (const name of LIBRARIES) {
+function loadFirst(koffi: typeof import('koffi'), names: readonly string[]): ReturnType<typeof koffi.load> | null {
+  for (const name of names) {
     try {
       return koffi.load(name)
     } catch {

@@ -81,7 +81,8 @@ export class OpusLibrary {
 
   /** Null when the library has no memory left. */
   encoder(parameters: string, sampleRate: number, onClose: () => void): AudioEncoder | null {
-    const rate = opusRate(sampleRate)
+    // RFC 7587 §6.1: nothing is heard of what lies above half the rate that the far side plays.
+    const rate = opusRate(Math.min(sampleRate, parameter(parameters, 'maxplaybackrate') ?? RATE_MAX))
     const encoder = this.module._oc_create_encoder(rate, 1, APPLICATION_VOIP, this.#error)
     if (encoder === 0) return null
     const set = (request: number, value: number): unknown => this.module._oc_encoder_ctl(encoder, request, value)

@@ -12,11 +12,12 @@ const OWN: readonly string[] = ['G722', 'PCMA', 'PCMU', 'L16']
 /** Our own codecs joined with the library codecs of the host. */
 export class CodecSet implements AudioCodecs {
   readonly available: readonly string[]
-  readonly #libraries: AudioCodecs
+  readonly #libraries: AudioCodecs | null
 
-  constructor(libraries: AudioCodecs) {
+  /** `libraries` are the host's; null where there are none, as in a simulation. */
+  constructor(libraries: AudioCodecs | null) {
     this.#libraries = libraries
-    const others = libraries.available.filter((encoding) => !OWN.includes(encoding))
+    const others = (libraries?.available ?? []).filter((encoding) => !OWN.includes(encoding))
     this.available = [...others.filter((e) => e === 'OPUS'), ...OWN, ...others.filter((e) => e !== 'OPUS')]
   }
 
@@ -30,7 +31,7 @@ export class CodecSet implements AudioCodecs {
       case 'L16':
         return L16_RATES.includes(sampleRate) ? new L16Encoder(sampleRate) : null
       default:
-        return this.#libraries.encoder(encoding, parameters, sampleRate)
+        return this.#libraries?.encoder(encoding, parameters, sampleRate) ?? null
     }
   }
 
@@ -44,7 +45,7 @@ export class CodecSet implements AudioCodecs {
       case 'L16':
         return L16_RATES.includes(sampleRate) ? new L16Decoder(sampleRate) : null
       default:
-        return this.#libraries.decoder(encoding, parameters, sampleRate)
+        return this.#libraries?.decoder(encoding, parameters, sampleRate) ?? null
     }
   }
 }

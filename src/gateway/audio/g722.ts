@@ -64,7 +64,9 @@ const NBL_MAX = 18_432
 const NBH_MAX = 22_528
 const DETL_FIRST = 32
 const DETH_FIRST = 8
-const QMF_TAPS = 24
+/** Samples that the filter of 24 taps looks back beyond a pair, and how many are filtered in one go. */
+const QMF_PAST = 22
+const CHUNK_SAMPLES = 640
 
 /** The adaptive predictor and quantizer scale of one band: two poles, six zeros (§3.6). */
 class Band {
@@ -106,18 +108,12 @@ class Band {
     const r = saturate(this.s + d)
     const p = saturate(this.#sz + d)
     this.#adaptPoles(p)
-    this.#adaptZeros(d)
-    const delayed = this.#d
-    for (let i = 5; i > 0; i -= 1) delayed[i] = delayed[i - 1] as number
-    delayed[0] = d
     this.#r2 = this.#r1
     this.#r1 = r
     this.#p2 = this.#p1
     this.#p1 = p
     const poles = saturate(((this.#a1 * saturate(2 * this.#r1)) >> 15) + ((this.#a2 * saturate(2 * this.#r2)) >> 15))
-    let zeros = 0
-    for (let i = 0; i < 6; i += 1) zeros += ((this.#b[i] as number) * saturate(2 * (delayed[i] as number))) >> 15
-    this.#sz = saturate(zeros)
+    this.#sz = saturate(this.#zeros(d))
     this.s = saturate(poles + this.#sz)
   }
 
@@ -136,13 +132,21 @@ class Band {
     this.#a2 = a2
   }
 
-  /** Block UPZERO. */
-  #adaptZeros(d: number): void {
+  /** Blocks UPZERO, DELAYA and FILTEZ in one pass from the oldest difference to `d`, the newest. */
+  #zeros(d: number): number {
     const step = d === 0 ? 0 : 128
-    for (let i = 0; i < 6; i += 1) {
-      const same = d < 0 === (this.#d[i] as number) < 0
-      this.#b[i] = saturate((same ? step : -step) + (((this.#b[i] as number) * 32_640) >> 15))
+    const differences = this.#d
+    const coefficients = this.#b
+    let zeros = 0
+    for (let i = 5; i >= 0; i -= 1) {
+      const same = d < 0 === (differences[i] as number) < 0
+      const coefficient = saturate((same ? step : -step) + (((coefficients[i] as number) * 32_640) >> 15))
+      const difference = i === 0 ? d : (differences[i - 1] as number)
+      coefficients[i] = coefficient
+      differences[i] = difference
+      zeros += (coefficient * saturate(2 * difference)) >> 15
     }
+    return zeros
   }
 }
 
@@ -150,33 +154,45 @@ class Band {
 export class G722Encoding {
   readonly #low = new Band(DETL_FIRST, 8, NBL_MAX)
   readonly #high = new Band(DETH_FIRST, 10, NBH_MAX)
-  readonly #past = new Int16Array(QMF_TAPS)
+  readonly #work = new Int16Array(QMF_PAST + CHUNK_SAMPLES)
 
   /** Encodes an even number of `samples` into half as many octets; gives their number. */
   encode(samples: Int16Array, target: Uint8Array): number {
     const octets = samples.length >> 1
-    const x = this.#past
-    for (let n = 0; n < octets; n += 1) {
-      x.copyWithin(0, 2)
-      x[QMF_TAPS - 2] = samples[2 * n] as number
-      x[QMF_TAPS - 1] = samples[2 * n + 1] as number
+    for (let start = 0; start < samples.length; start += CHUNK_SAMPLES) {
+      this.#chunk(samples, start, Math.min(CHUNK_SAMPLES, 2 * octets - start), target)
+    }
+    return octets
+  }
+
+  /** The transmit filter (§3.1) over samples that lie in a row with their past: nothing is moved for each of them. */
+  #chunk(samples: Int16Array, start: number, length: number, target: Uint8Array): void {
+    const x = this.#work
+    for (let i = 0; i < length; i += 1) x[QMF_PAST + i] = samples[start + i] as number
+    for (let n = 0; n < length; n += 2) {
       let odd = 0
       let even = 0
       for (let i = 0; i < 12; i += 1) {
-        odd += (x[2 * i] as number) * (QMF[i] as number)
-        even += (x[2 * i + 1] as number) * (QMF[11 - i] as number)
+        odd += (x[n + 2 * i] as number) * (QMF[i] as number)
+        even += (x[n + 2 * i + 1] as number) * (QMF[11 - i] as number)
       }
-      target[n] = (this.#encodeHigh((even - odd) >> 14) << 6) | this.#encodeLow((even + odd) >> 14)
+      target[(start + n) >> 1] = (this.#encodeHigh((even - odd) >> 14) << 6) | this.#encodeLow((even + odd) >> 14)
     }
-    return octets
+    x.copyWithin(0, length, length + QMF_PAST)
   }
 
   #encodeLow(x: number): number {
     const band = this.#low
     const difference = saturate(x - band.s)
     const magnitude = difference >= 0 ? difference : -(difference + 1)
+    // The first of the rising decision levels that is above the magnitude, by halving.
     let i = 1
-    while (i < 30 && magnitude >= ((Q6[i] as number) * band.det) >> 12) i += 1
+    let last = 30
+    while (i < last) {
+      const middle = (i + last) >> 1
+      if (magnitude >= ((Q6[middle] as number) * band.det) >> 12) i = middle + 1
+      else last = middle
+    }
     const code = (difference < 0 ? ILN[i] : ILP[i]) as number
     const short = code >> 2
     const d = (band.det * (QM4[short] as number)) >> 15
@@ -202,28 +218,38 @@ export class G722Encoding {
 export class G722Decoding {
   readonly #low = new Band(DETL_FIRST, 8, NBL_MAX)
   readonly #high = new Band(DETH_FIRST, 10, NBH_MAX)
-  readonly #past = new Int16Array(QMF_TAPS)
+  readonly #work = new Int16Array(QMF_PAST + CHUNK_SAMPLES)
 
   /** Decodes `payload` into twice as many samples; gives their number. */
   decode(payload: Uint8Array, target: Int16Array): number {
-    const x = this.#past
-    for (let n = 0; n < payload.length; n += 1) {
-      const octet = payload[n] as number
+    const chunk = CHUNK_SAMPLES / 2
+    for (let start = 0; start < payload.length; start += chunk) {
+      this.#chunk(payload, start, Math.min(chunk, payload.length - start), target)
+    }
+    return payload.length * 2
+  }
+
+  /** The receive filter (§4.4), as the transmit one. */
+  #chunk(payload: Uint8Array, start: number, length: number, target: Int16Array): void {
+    const x = this.#work
+    for (let n = 0; n < length; n += 1) {
+      const octet = payload[start + n] as number
       const low = this.#decodeLow(octet & 0x3f)
       const high = this.#decodeHigh(octet >> 6)
-      x.copyWithin(0, 2)
-      x[QMF_TAPS - 2] = low + high
-      x[QMF_TAPS - 1] = low - high
+      x[QMF_PAST + 2 * n] = low + high
+      x[QMF_PAST + 2 * n + 1] = low - high
+    }
+    for (let n = 0; n < length; n += 1) {
       let first = 0
       let second = 0
       for (let i = 0; i < 12; i += 1) {
-        second += (x[2 * i] as number) * (QMF[i] as number)
-        first += (x[2 * i + 1] as number) * (QMF[11 - i] as number)
+        second += (x[2 * (n + i)] as number) * (QMF[i] as number)
+        first += (x[2 * (n + i) + 1] as number) * (QMF[11 - i] as number)
       }
-      target[2 * n] = saturate(first >> 11)
-      target[2 * n + 1] = saturate(second >> 11)
+      target[2 * (start + n)] = saturate(first >> 11)
+      target[2 * (start + n) + 1] = saturate(second >> 11)
     }
-    return payload.length * 2
+    x.copyWithin(0, 2 * length, 2 * length + QMF_PAST)
   }
 
   #decodeLow(code: number): number {
