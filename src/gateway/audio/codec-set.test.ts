@@ -7,7 +7,7 @@ import {
   segmentalSignalToNoise,
   signalToNoise,
   speechLike,
-} from '#gateway/audio/_test-sound.ts'
+} from '#gateway/audio/_sounds.test.ts'
 import { CodecSet } from '#gateway/audio/codec-set.ts'
 import { audioCodecs } from '#host/audio-codecs.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { noiseSource, promptSound } from '#gateway/audio/_test-sound.ts'
+import { noiseSource, promptSound } from '#gateway/audio/_sounds.test.ts'
 import { ComfortNoise, ComfortNoiseAnalysis } from '#gateway/audio/comfort-noise.ts'
 import { levelDbov } from '#gateway/audio/level.ts'
 import { VoiceActivity } from '#gateway/audio/voice-activity.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { noiseSource, promptSound, speechLike } from '#gateway/audio/_test-sound.ts'
+import { noiseSource, promptSound, speechLike } from '#gateway/audio/_sounds.test.ts'
 import { DtmfDetector } from '#gateway/audio/dtmf-detector.ts'
 import { DTMF_COLUMNS, DTMF_DIGITS, DTMF_ROWS, DtmfGenerator } from '#gateway/audio/dtmf-generator.ts'
 import { decodeG711, encodeG711 } from '#gateway/audio/g711.ts'

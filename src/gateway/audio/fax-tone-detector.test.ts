@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { promptSound, speechLike } from '#gateway/audio/_test-sound.ts'
+import { promptSound, speechLike } from '#gateway/audio/_sounds.test.ts'
 import { type FaxTone, FaxToneDetector } from '#gateway/audio/fax-tone-detector.ts'
 import { ENGLISH } from '#gateway/audio/prompts-en.ts'
 import { ToneGenerator } from '#gateway/audio/tone-generator.ts'

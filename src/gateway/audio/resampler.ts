@@ -12,11 +12,14 @@ const PASS_SHARE = 0.95
 const CHUNK_MAX = 960
 const RATE_MIN = 4000
 const RATE_MAX = 192_000
-/** Filters kept for ratios seen; a gateway has some thirty. */
-const FILTERS_MAX = 64
+/** The rates of codecs, between which streams are converted. Sound files have others too. */
+const STREAM_RATES: readonly number[] = [8000, 12_000, 16_000, 24_000, 32_000, 48_000]
 
-/** Filters by ratio, shared by all streams: phase after phase, each `taps` long. */
-const filters = new Map<string, { readonly taps: number; readonly coefficients: Float64Array }>()
+/** Phase after phase, each `taps` long. */
+interface Filter {
+  readonly taps: number
+  readonly coefficients: Float64Array
+}
 
 /** The state of one stream. */
 export class Resampler {
@@ -99,16 +102,11 @@ export class Resampler {
   }
 }
 
-function filterOf(up: number, down: number): { readonly taps: number; readonly coefficients: Float64Array } {
-  const key = `${up}/${down}`
-  const known = filters.get(key)
-  if (known !== undefined) return known
-  const filter = design(up, down)
-  if (filters.size < FILTERS_MAX) filters.set(key, filter)
-  return filter
+function filterOf(up: number, down: number): Filter {
+  return FILTERS.get(`${up}/${down}`) ?? design(up, down)
 }
 
-function design(up: number, down: number): { readonly taps: number; readonly coefficients: Float64Array } {
+function design(up: number, down: number): Filter {
   // One lobe of the sinc in input samples: longer when the output is the slower.
   const lobe = Math.max(1, down / up)
   const half = 2 * Math.ceil((CROSSINGS * lobe) / 2)
@@ -120,11 +118,11 @@ function design(up: number, down: number): { readonly taps: number; readonly coe
     for (let i = 0; i < taps; i += 1) {
       // The newest tap is the last; the output lies `half` samples back, plus the phase.
       const distance = i - (half - 1) - phase / up
-      const value = cut * sinc(cut * distance) * kaiser(distance / half)
+      const value = sinc(cut * distance) * kaiser(distance / half)
       coefficients[phase * taps + i] = value
       sum += value
     }
-    // Each phase has gain one at zero, so that a constant stays one.
+    // Each phase has gain one at zero, so that a constant stays one: neither cut nor window need a factor of their own.
     for (let i = 0; i < taps; i += 1) {
       coefficients[phase * taps + i] = (coefficients[phase * taps + i] as number) / sum
     }
@@ -137,7 +135,7 @@ function sinc(x: number): number {
 }
 
 function kaiser(x: number): number {
-  return Math.abs(x) >= 1 ? 0 : bessel(KAISER_BETA * Math.sqrt(1 - x * x)) / bessel(KAISER_BETA)
+  return Math.abs(x) >= 1 ? 0 : bessel(KAISER_BETA * Math.sqrt(1 - x * x))
 }
 
 /** The modified Bessel function of the first kind, order zero. */
@@ -154,3 +152,13 @@ function bessel(x: number): number {
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }
+
+/** The filters of streams, made once and shared: what a sound file needs beyond them it makes for itself. */
+const FILTERS: ReadonlyMap<string, Filter> = new Map(
+  STREAM_RATES.flatMap((input) =>
+    STREAM_RATES.filter((output) => output !== input).map((output): [string, Filter] => {
+      const divisor = greatestCommonDivisor(input, output)
+      return [`${output / divisor}/${input / divisor}`, design(output / divisor, input / divisor)]
+    }),
+  ),
+)
