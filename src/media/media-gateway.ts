@@ -98,6 +98,11 @@ export class MediaGateway implements TimerOwner {
     return this.#users.size
   }
 
+  /** Whether it is of our own kind: its reply to `delete` tells the last facts, which rtpengine has for `query` alone. */
+  get tellsAtDelete(): boolean {
+    return this.#hasEvents
+  }
+
   get takesCalls(): boolean {
     return this.state === 'up' && !this.isDraining && this.#clock.now() >= this.#fullUntilMs
   }

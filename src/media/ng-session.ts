@@ -252,7 +252,7 @@ export class NgSession implements MediaSession, GatewayUser {
   #onReply(step: Step, gateway: MediaGateway, tried: Set<MediaGateway>, reply: NgDictionary): void {
     const { result, sdp } = reply
     if (result === 'ok' && typeof sdp === 'string') {
-      this.#settle(gateway, () => step.sink(sdp))
+      this.#settle(gateway, () => step.sink(this.#moves === 0 ? sdp : laterVersion(sdp, this.#moves)))
       return
     }
     if (result === 'ok') {
@@ -308,12 +308,22 @@ export class NgSession implements MediaSession, GatewayUser {
 
   #delete(gateway: MediaGateway): void {
     this.#isBusy = true
+    const callId = this.#ngCallId
+    const end = (known: MediaFacts | null): void =>
+      gateway.request(
+        { command: 'delete', 'call-id': callId, 'delete-delay': 0 },
+        {
+          onReply: (reply) => this.#over(mediaFactsFrom(reply, sideOfTag) ?? known),
+          onNoReply: () => this.#over(known),
+        },
+      )
+    if (this.#onFacts === null || gateway.tellsAtDelete) {
+      end(null)
+      return
+    }
     gateway.request(
-      { command: 'delete', 'call-id': this.#ngCallId, 'delete-delay': 0 },
-      {
-        onReply: (reply) => this.#over(mediaFactsFrom(reply, sideOfTag)),
-        onNoReply: () => this.#over(null),
-      },
+      { command: 'query', 'call-id': callId },
+      { onReply: (reply) => end(mediaFactsFrom(reply, sideOfTag)), onNoReply: () => end(null) },
     )
   }
 
@@ -336,4 +346,17 @@ export class NgSession implements MediaSession, GatewayUser {
     assert(NEXT[this.state].includes(next), `media session ${this.state} -> ${next}`)
     this.state = next
   }
+}
+
+/** Apart from what any gateway counts to in a call. */
+const VERSION_STEP = 100_000n
+
+/**
+ * RFC 3264 §8: a description that differs has a higher version. A gateway that takes a call over does not know how far the
+ * one before it has counted.
+ */
+function laterVersion(sdp: string, moves: number): string {
+  return sdp.replace(/^(o=\S+ \S+ )(\d{1,18}) /m, (_line, begin: string, version: string) => {
+    return `${begin}${BigInt(version) + BigInt(moves) * VERSION_STEP} `
+  })
 }

@@ -19,7 +19,7 @@ export function sideOfTag(tag: string): MediaSide | null {
 /** Not codecs of their own: digits (RFC 4733) and silence (RFC 3389) pass with any. */
 const COMPANIONS = ['telephone-event', 'CN']
 /** No address of one side is shown to the other. */
-const REPLACE = ['origin', 'session-connection']
+const REPLACE = ['origin', 'session-connection', 'sdp-version']
 
 /**
  * An offer of `fromTag`, to `toTag` when that side is known to the gateway. `counterpart` is what the other side described

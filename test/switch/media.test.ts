@@ -107,7 +107,7 @@ test('a call is anchored: each side is told the gateway, and its end deletes wha
   assert.deepEqual(words(gateway), ['offer caller', 'answer caller callee-1'])
   const [offer] = gateway.commands
   assert.deepEqual(offer?.['received-from'], ['IP4', '192.0.2.1'])
-  assert.deepEqual(offer?.['replace'], ['origin', 'session-connection'])
+  assert.deepEqual(offer?.['replace'], ['origin', 'session-connection', 'sdp-version'])
   assert.equal(offer?.['ICE'], 'remove')
   assert.equal(gateway.calls, 1)
   hangUp(all, up)
@@ -323,6 +323,7 @@ test('the calls of a gateway that dies are moved: each side is offered the addre
   const toAlice = answerOffer(rig, alice, 0, SDP)
   assert.match(toBob.body, new RegExp(`c=IN IP4 ${TWO}`))
   assert.match(toAlice.body, new RegExp(`c=IN IP4 ${TWO}`))
+  assert.match(toAlice.body, /^o=- 1 100001 /m, 'a later version than any before (RFC 3264 §8)')
   rig.run(1_000)
   assert.equal(gateways[1]?.calls, 1)
   assert.equal(rig.switch.status().calls, 1)
