@@ -4,8 +4,8 @@ import { type Cipheriv, createCipheriv } from 'node:crypto'
 
 const BLOCK_OCTETS = 16
 
-/** Blocks of key stream that are made at once: more than any packet on an Ethernet has. */
-const BLOCKS_AT_ONCE = 96
+/** Blocks of key stream that are made at once: more than 20 ms of G.711 have. Each context keeps them. */
+const BLOCKS_AT_ONCE = 16
 
 /**
  * Makes key stream by encrypting counter blocks with one long-lived cipher in ECB mode, which keeps no state between

@@ -56,7 +56,10 @@ export class SrtpContext {
   /** Why the last call gave −1. */
   refusal: SrtpRefusal = ''
   readonly #rtp: SrtpTransform
-  readonly #rtcp: SrtpTransform
+  /** Made with the first packet of RTCP. */
+  #rtcp: SrtpTransform | null = null
+  readonly #keys: SrtpKeys
+  readonly #session: SrtpSessionKeys | null
   readonly #rtpMore: number
   readonly #rtcpMore: number
   readonly #mki: Uint8Array
@@ -67,12 +70,13 @@ export class SrtpContext {
   /** The lengths of `keys` are those of their suite. `session` is for tests with session keys that a standard gives. */
   constructor(keys: SrtpKeys, session: SrtpSessionKeys | null = null) {
     const lengths = SRTP_SUITES[keys.suite]
+    this.#keys = keys
+    this.#session = session
     this.#mki = keys.mki ?? NO_MKI
     assert(keys.masterKey.length === lengths.masterKey, `master key of ${keys.masterKey.length} octets`)
     assert(keys.masterSalt.length === lengths.masterSalt, `master salt of ${keys.masterSalt.length} octets`)
     assert(this.#mki.length <= MKI_OCTETS_MAX, `MKI of ${this.#mki.length} octets`)
-    this.#rtp = transform(keys, session ?? deriveSessionKeys(keys, false), lengths.rtpTag)
-    this.#rtcp = transform(keys, session ?? deriveSessionKeys(keys, true), lengths.rtcpTag)
+    this.#rtp = transformOf(keys, session ?? deriveSessionKeys(keys, false), lengths.rtpTag)
     this.#rtpMore = lengths.rtpTag + this.#mki.length
     this.#rtcpMore = lengths.rtcpTag + this.#mki.length + 4
   }
@@ -108,7 +112,7 @@ export class SrtpContext {
     const index = source.rtcp.highest + 1
     if (index > RTCP_INDEX_MAX) return this.#refuse('MEDIA_KEY_EXPIRED')
     source.rtcp.note(index)
-    return this.#rtcp.protectRtcp(bytes, length, ssrc, index, this.#mki)
+    return this.#rtcpTransform().protectRtcp(bytes, length, ssrc, index, this.#mki)
   }
 
   /**
@@ -141,16 +145,23 @@ export class SrtpContext {
     const end = length - this.#rtcpMore
     if (!isRtcpPacket(bytes, end)) return this.#refuse('MEDIA_MALFORMED')
     const mki = this.#mki
-    if (mki.length > 0 && !standsAt(mki, bytes, this.#rtcp.rtcpMkiAt(end))) return this.#refuse('MEDIA_AUTH')
+    const transform = this.#rtcpTransform()
+    if (mki.length > 0 && !standsAt(mki, bytes, transform.rtcpMkiAt(end))) return this.#refuse('MEDIA_AUTH')
     const ssrc = readUint32(bytes, 4)
     const source = this.#source(ssrc)
-    const word = readUint32(bytes, this.#rtcp.wordAt(end))
+    const word = readUint32(bytes, transform.wordAt(end))
     const index = word & RTCP_INDEX_MAX
     if (source !== null && !source.rtcp.isFresh(index)) return this.#refuse('MEDIA_REPLAY')
-    if (!this.#rtcp.unprotectRtcp(bytes, end, ssrc, word, mki.length)) return this.#refuse('MEDIA_AUTH')
+    if (!transform.unprotectRtcp(bytes, end, ssrc, word, mki.length)) return this.#refuse('MEDIA_AUTH')
     if (source === null && this.#sources.size >= SOURCES_MAX) return this.#refuse('MEDIA_SSRC_MAX')
     this.#keep(source, ssrc).rtcp.note(index)
     return end
+  }
+
+  #rtcpTransform(): SrtpTransform {
+    const keys = this.#keys
+    this.#rtcp ??= transformOf(keys, this.#session ?? deriveSessionKeys(keys, true), SRTP_SUITES[keys.suite].rtcpTag)
+    return this.#rtcp
   }
 
   #source(ssrc: number): Source | null {
@@ -184,7 +195,7 @@ export function estimateIndex(highest: number, sequence: number): number {
   return last - half > sequence ? index + SEQUENCE_SPACE : index
 }
 
-function transform(keys: SrtpKeys, session: SrtpSessionKeys, tagOctets: number): SrtpTransform {
+function transformOf(keys: SrtpKeys, session: SrtpSessionKeys, tagOctets: number): SrtpTransform {
   return keys.suite.startsWith('AEAD') ? new GaloisTransform(session) : new CounterModeTransform(session, tagOctets)
 }
 
