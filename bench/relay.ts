@@ -10,7 +10,14 @@ import { type PlaneAnswer, type PlaneMessage, ThreadPlane } from '#gateway/threa
 import { systemClock } from '#host/system-clock.ts'
 import { ThreadChannel } from '#host/thread-channel.ts'
 
+interface CpuFacts {
+  readonly user: number
+  readonly system: number
+  readonly rss: number
+}
+
 const RUN_S = 4
+const GATHER_MICROS = [0, 1_000]
 const PARTY_PORT = 12_000
 const RELAY_PORT = 22_000
 const [role = '', ...rest] = process.argv.slice(2)
@@ -57,7 +64,7 @@ function relay(calls: number, gatherMicros: number): void {
   plane.start(
     new ThreadChannel<PlaneMessage, PlaneAnswer, MediaThreadSettings>(
       entry,
-      { epoll: process.env['RELAY_DGRAM'] === undefined, gatherMicros },
+      { epoll: process.env['RELAY_DGRAM'] === undefined, gatherMicros, certificate: null },
       plane,
     ),
   )
@@ -70,7 +77,7 @@ function relay(calls: number, gatherMicros: number): void {
   process.on('message', () => {
     const { user, system } = process.cpuUsage()
     const { rss } = process.memoryUsage()
-    process.send?.({ cpuMicros: user + system, rss })
+    process.send?.({ user, system, rss })
   })
 }
 
@@ -78,10 +85,10 @@ async function measure(calls: number, gatherMicros: number): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url), ['relay', String(calls), String(gatherMicros)])
   execFileSync('taskset', ['-a', '-p', '-c', '0', String(child.pid)])
   await once(child, 'message')
-  const ask = async (): Promise<{ cpuMicros: number; rss: number }> => {
+  const ask = async (): Promise<CpuFacts> => {
     child.send('cpu')
     const [answer] = await once(child, 'message')
-    return answer as { cpuMicros: number; rss: number }
+    return answer as CpuFacts
   }
   const local = Array.from({ length: calls * 2 }, (_, index) => PARTY_PORT + 2 * index)
   const remote = Array.from({ length: calls * 2 }, (_, index) => RELAY_PORT + 2 * index)
@@ -90,10 +97,11 @@ async function measure(calls: number, gatherMicros: number): Promise<void> {
   const { sent, received, delayMsP50, delayMsP99 } = sendCalls(local, remote, RUN_S)
   const after = await ask()
   child.kill()
-  const perPacket = (after.cpuMicros - before.cpuMicros) / Math.max(1, received)
+  const user = (after.user - before.user) / Math.max(1, received)
+  const system = (after.system - before.system) / Math.max(1, received)
   const loss = ((100 * (sent - received)) / sent).toFixed(3)
   console.log(
-    `${calls} calls, gathering ${gatherMicros} µs: ${perPacket.toFixed(2)} µs a packet, ${loss} % lost, ` +
+    `${calls} calls, gathering ${gatherMicros} µs: ${(user + system).toFixed(2)} µs a packet (${user.toFixed(2)} ours), ${loss} % lost, ` +
       `delay ${delayMsP50} ms (p99 ${delayMsP99} ms), ${Math.round(after.rss / 1_048_576)} MiB`,
   )
 }
@@ -102,5 +110,5 @@ if (role === 'relay') relay(Number(rest[0]), Number(rest[1]))
 else {
   execFileSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)])
   const calls = (role === '' ? ['200'] : [role, ...rest]).map(Number)
-  for (const count of calls) for (const gather of [0, 1_000]) await measure(count, gather)
+  for (const count of calls) for (const gather of GATHER_MICROS) await measure(count, gather)
 }

@@ -10,10 +10,12 @@ import type { Report } from '#gateway/plane.ts'
 import type { PlaneAnswer, PlaneMessage } from '#gateway/thread-plane.ts'
 import { audioCodecs } from '#host/audio-codecs.ts'
 import { DgramSockets } from '#host/dgram-sockets.ts'
+import { openSslDtls } from '#host/dtls.ts'
 import { epollCalls } from '#host/epoll-calls.ts'
 import { EpollSockets } from '#host/epoll-sockets.ts'
 import { SystemMediaFiles } from '#host/media-files.ts'
 import { MediaLoop } from '#host/media-loop.ts'
+import type { CertificatePair } from '#host/self-signed.ts'
 import { systemClock } from '#host/system-clock.ts'
 import { SystemRandom } from '#host/system-random.ts'
 import { ThreadOrders } from '#host/thread-orders.ts'
@@ -24,6 +26,8 @@ export interface MediaThreadSettings {
   readonly epoll: boolean
   /** How long the loop gathers packets after a wake-up, in microseconds. */
   readonly gatherMicros: number
+  /** For DTLS-SRTP; the control says its fingerprint to the far sides. Null: no DTLS. */
+  readonly certificate: CertificatePair | null
 }
 
 /** Our own mistake in a timer or a packet: the thread ends, and the control hears that its streams are gone. */
@@ -39,7 +43,7 @@ const orders = new ThreadOrders<PlaneMessage, PlaneAnswer, MediaThreadSettings>(
 const log = {
   event: (level: LogLevel, code: string, fields: Fields) => orders.post({ kind: 'event', level, code, fields }),
 }
-const { epoll, gatherMicros } = orders.settings
+const { epoll, gatherMicros, certificate } = orders.settings
 const calls = epoll ? epollCalls() : null
 const polled = calls === null ? null : new EpollSockets(calls, { gatherMicros, now: () => performance.now() })
 const loop = polled === null ? null : new MediaLoop(polled, orders, fault)
@@ -69,7 +73,7 @@ const plane = new MediaPlane(
     sockets,
     codecs: new CodecSet(await audioCodecs(log)),
     files: new SystemMediaFiles(),
-    dtls: null,
+    dtls: certificate === null ? null : openSslDtls(certificate, clock),
   },
   sink,
 )

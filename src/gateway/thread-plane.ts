@@ -78,8 +78,8 @@ export class ThreadPlane implements Plane {
   }
 
   /** The thread is gone: its streams are closed, with facts that nobody knows any more. */
-  onThreadEnded(reason: string): void {
-    this.#log.event('error', 'MEDIA_THREAD_GONE', { reason, streams: this.#open.size, alarm: true })
+  onThreadEnded(reason: string, message: string): void {
+    this.#log.event('error', 'MEDIA_THREAD_GONE', { reason, message, streams: this.#open.size, alarm: true })
     this.#thread = null
     const streams = [...this.#open]
     this.#open.clear()

@@ -77,7 +77,7 @@ export class MediaLoop {
     this.#planned = true
     let nowMs = performance.now()
     while (!this.#stopped && nowMs < endsMs) {
-      if (sockets.size === 0 && time.wakeMs === Number.POSITIVE_INFINITY) break
+      if (this.#idle) break
       const waitMs = sockets.pending ? 0 : Math.ceil(Math.min(time.wakeMs - nowMs, WAIT_MS_MAX))
       const packets = sockets.turn(Math.max(0, waitMs))
       const wokenMs = performance.now()
@@ -91,7 +91,12 @@ export class MediaLoop {
       nowMs = performance.now()
     }
     this.#planned = false
-    if (!this.#stopped && (sockets.size > 0 || time.wakeMs !== Number.POSITIVE_INFINITY || sockets.pending))
-      this.start()
+    if (!this.#idle) this.start()
+  }
+
+  /** Nothing to wait for but orders, which come through the event loop then. */
+  get #idle(): boolean {
+    const sockets = this.#sockets
+    return sockets.size === 0 && !sockets.pending && this.#time.wakeMs === Number.POSITIVE_INFINITY
   }
 }

@@ -14,7 +14,7 @@ const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer)
 export interface ThreadSink<Up> {
   onMessage(message: Up): void
   /** The thread is gone, unasked. Once. */
-  onThreadEnded(reason: string): void
+  onThreadEnded(reason: string, message: string): void
 }
 
 /** What the thread is started with, as its `workerData`. */
@@ -33,16 +33,16 @@ export class ThreadChannel<Down, Up, Settings> {
     this.#shared[WAKE_WORD] = -1
     const workerData: ThreadStart<Settings> = { shared: this.#shared, settings }
     this.#worker = new Worker(entry, { workerData })
-    const end = (reason: string): void => {
+    const end = (reason: string, message: string): void => {
       if (this.#ended) return
       this.#ended = true
-      sink.onThreadEnded(reason)
+      sink.onThreadEnded(reason, message)
     }
     this.#worker.on('message', (message: Up) => {
       if (!this.#ended) sink.onMessage(message)
     })
-    this.#worker.on('error', (error) => end(errorWord(error)))
-    this.#worker.on('exit', () => end('EXIT'))
+    this.#worker.on('error', (error) => end(errorWord(error), error instanceof Error ? (error.stack ?? '') : ''))
+    this.#worker.on('exit', () => end('EXIT', ''))
   }
 
   post(message: Down): void {
