@@ -145,7 +145,7 @@ class Reader {
       if (this.position - start === digitsMax) this.#fail('NG_SYNTAX', `over ${digitsMax} digits`)
       if (this.position > start && value === 0) this.#fail('NG_SYNTAX', 'a leading zero')
       if (this.problem !== null) return 0
-      value = value * 10 + code - ZERO
+      value = value * 10 + (code - ZERO)
       this.position++
     }
     if (this.position === start) this.#failHere('a digit')

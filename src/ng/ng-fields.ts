@@ -52,7 +52,7 @@ export class NgFields {
     if (value === null) return null
     const number = typeof value === 'string' && /^-?[0-9]{1,15}$/.test(value) ? Number(value) : value
     if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number
-    this.report(`${names[0]}=${String(value).slice(0, REPORT_OCTETS_MAX)}`)
+    this.report(typeof value === 'object' ? (names[0] ?? '') : `${names[0]}=${value}`)
     return null
   }
 

@@ -233,8 +233,14 @@ export class NgSettingsReader {
   #frequencies(): readonly number[] {
     const value = this.#fields.take('frequencies', 'frequency')
     if (value === null) return []
-    const items: readonly unknown[] = Array.isArray(value) ? value : String(value).split(',')
-    return items.map(Number).filter((hertz) => Number.isInteger(hertz) && hertz > 0 && hertz <= HERTZ_MAX)
+    const items: readonly unknown[] = Array.isArray(value)
+      ? value
+      : typeof value === 'string'
+        ? value.split(',')
+        : [value]
+    return items
+      .map((item) => (typeof item === 'string' || typeof item === 'number' ? Number(item) : Number.NaN))
+      .filter((hertz) => Number.isInteger(hertz) && hertz > 0 && hertz <= HERTZ_MAX)
   }
 
   /** rtpengine takes `"loop-protect": "yes"` as a key beside the list of flags. */

@@ -82,10 +82,10 @@ export class NgStreamFramer {
   }
 
   #cookie(): NgProblem | null {
-    const { bytes, end } = this.#buffer
+    const buffer = this.#buffer
     // Line ends between messages come from people with a terminal.
-    while (this.#scanned === 0 && this.#buffer.length > 0 && isSpace(bytes[this.#buffer.start])) this.#buffer.skip(1)
-    const start = this.#buffer.start
+    while (this.#scanned === 0 && buffer.length > 0 && isSpace(buffer.bytes[buffer.start])) buffer.skip(1)
+    const { bytes, start, end } = buffer
     for (let at = start + this.#scanned; at < end; at++) {
       if (at - start > COOKIE_OCTETS_MAX) {
         return new NgProblem('NG_COOKIE_MAX', COOKIE_OCTETS_MAX, `no space within ${COOKIE_OCTETS_MAX} octets`)
