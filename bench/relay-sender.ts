@@ -26,8 +26,13 @@ export interface LoadFacts {
   readonly delayMsP99: number
 }
 
-/** Sends `seconds` of G.711 from every party, spread evenly over the packet time, and counts what comes out on the far side. */
-export function sendCalls(localPorts: readonly number[], relayPorts: readonly number[], seconds: number): LoadFacts {
+/** Sends `seconds` of G.711 from every party, its numbers from `firstSequence` on, spread evenly over the packet time, and counts what comes out on the far side. */
+export function sendCalls(
+  localPorts: readonly number[],
+  relayPorts: readonly number[],
+  seconds: number,
+  firstSequence: number,
+): LoadFacts {
   const sockets = new EpollSockets(present(epollCalls(), 'epoll'), { gatherMicros: 0, now: () => performance.now() })
   const delays = new Uint32Array(DELAY_STEPS)
   let received = 0
@@ -48,7 +53,11 @@ export function sendCalls(localPorts: readonly number[], relayPorts: readonly nu
   const parties: Party[] = localPorts.map((port, index) => {
     const local = { host: '127.0.0.1', port, family: 4 as const }
     const relay = { host: '127.0.0.1', port: relayPorts[index] as number, family: 4 as const }
-    return { socket: sockets.open(local, 0, sink), to: present(sockets.destination(relay), 'relay'), sequence: Math.floor(Math.random() * 65_536) }
+    return {
+      socket: sockets.open(local, 0, sink),
+      to: present(sockets.destination(relay), 'relay'),
+      sequence: firstSequence,
+    }
   })
   sockets.report()
   const packet = Buffer.alloc(PACKET_OCTETS, 0xd5)

@@ -17,7 +17,8 @@ interface CpuFacts {
 }
 
 const RUN_S = 4
-const GATHER_MICROS = [0, 1_000]
+const WARM_UP_S = 1
+const GATHER_MICROS = [1_000]
 const PARTY_PORT = 12_000
 const RELAY_PORT = 22_000
 const [role = '', ...rest] = process.argv.slice(2)
@@ -92,9 +93,9 @@ async function measure(calls: number, gatherMicros: number): Promise<void> {
   }
   const local = Array.from({ length: calls * 2 }, (_, index) => PARTY_PORT + 2 * index)
   const remote = Array.from({ length: calls * 2 }, (_, index) => RELAY_PORT + 2 * index)
-  sendCalls(local, remote, 1)
+  sendCalls(local, remote, WARM_UP_S, 0)
   const before = await ask()
-  const { sent, received, delayMsP50, delayMsP99 } = sendCalls(local, remote, RUN_S)
+  const { sent, received, delayMsP50, delayMsP99 } = sendCalls(local, remote, RUN_S, WARM_UP_S * 50)
   const after = await ask()
   child.kill()
   const user = (after.user - before.user) / Math.max(1, received)

@@ -70,6 +70,7 @@ const plane = new MediaPlane(
   {
     clock,
     random: new SystemRandom(),
+    log,
     sockets,
     codecs: new CodecSet(await audioCodecs(log)),
     files: new SystemMediaFiles(),

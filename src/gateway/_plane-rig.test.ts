@@ -135,6 +135,7 @@ export class PlaneRig {
   readonly clock = new RigClock()
   readonly sent: Sent[] = []
   readonly reports: Report[] = []
+  readonly events: unknown[] = []
   readonly files = new Map<string, RigFile>()
   readonly plane: MediaPlane
   /** Ports that somebody else has. */
@@ -156,6 +157,7 @@ export class PlaneRig {
       {
         clock: this.clock,
         random: new RigRandom(),
+        log: { event: (_level, code, fields) => this.events.push([code, fields]) },
         sockets: new NetMediaSockets(net),
         codecs: new CodecSet(libraries),
         files,

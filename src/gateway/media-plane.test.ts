@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { at, EVENTS, G722, PCMA, PCMU, PlaneRig, RigParty } from '#gateway/_plane-rig.test.ts'
+import { SrtpContext } from '#rtp/srtp-context.ts'
 import { eventDuration } from '#rtp/telephone-event-payload.ts'
 
 const ALICE = at('198.51.100.1', 4_000)
@@ -362,7 +364,7 @@ test('a WAV recording holds both directions, a pcap the packets', () => {
   assert.equal(pcap.bytes.length, 24 + 100 * (16 + 28 + 172))
 })
 
-test('a port that somebody else has fails the opening, and both ports are free again', () => {
+test('closing frees both ports and tells the last facts', () => {
   const rig = new PlaneRig()
   rig.open(1, {})
   rig.plane.order({ order: 'close', stream: 1 })
@@ -386,4 +388,83 @@ test('closed streams leave no timer, socket or listener behind', () => {
   assert.equal(rig.plane.size, 0)
   assert.equal(rig.bound, 0)
   assert.equal(rig.clock.armed, 0)
+})
+
+const KEYS = (octet: number) => ({
+  suite: 'AES_CM_128_HMAC_SHA1_80' as const,
+  masterKey: new Uint8Array(16).fill(octet),
+  masterSalt: new Uint8Array(14).fill(octet + 1),
+})
+
+test('each side has its own keys: protected on one, plain on the other', () => {
+  const rig = new PlaneRig()
+  const keys = { protectIn: KEYS(1), protectOut: KEYS(9) }
+  const { local, localOther, alice, bob } = pair(rig, keys)
+  const sender = new SrtpContext(KEYS(1))
+  for (let index = 0; index < 3; index++) {
+    const bytes = Buffer.alloc(400)
+    const octets = sender.protectRtp(bytes, alice.packet(0, new Uint8Array(160).fill(0xd5)).copy(bytes))
+    rig.receive(bytes.subarray(0, octets), ALICE, local)
+    alice.timestamp += 160
+    rig.clock.pass(20)
+  }
+  const plain = rig.take(BOB)
+  assert.equal(plain.length, 3)
+  assert.equal(
+    plain[2]?.bytes.subarray(12).every((octet) => octet === 0xd5),
+    true,
+  )
+  rig.speak(bob, localOther, 2)
+  const [secret] = rig.take(ALICE)
+  assert.equal(secret?.bytes.length, 172 + 10)
+  const opened = Buffer.concat([secret.bytes, Buffer.alloc(64)])
+  assert.equal(new SrtpContext(KEYS(9)).unprotectRtp(opened, secret.bytes.length), 172)
+})
+
+test('unprotected and forged packets neither pass nor latch where there are keys', () => {
+  const rig = new PlaneRig()
+  const { local } = pair(rig, { protectIn: KEYS(1), protectOut: KEYS(9), latching: 'first', remote: null })
+  rig.speak(new RigParty(MALLORY, 9), local, 5)
+  assert.deepEqual(rig.take(BOB), [])
+  const { remote, dropped } = rig.facts(1)
+  assert.equal(remote, null)
+  assert.equal(dropped['MEDIA_AUTH'], 5)
+})
+
+test('any octets from anywhere are survived, and nothing of them goes out', () => {
+  const junk = fc.record({ bytes: fc.uint8Array({ maxLength: 2_200 }), stranger: fc.boolean(), first: fc.nat(255) })
+  fc.assert(
+    fc.property(fc.array(junk, { maxLength: 30 }), (datagrams) => {
+      const rig = new PlaneRig()
+      const remoteRtcp = at(BOB.host, BOB.port + 1)
+      const payloads = [PCMU, EVENTS]
+      const { local, localOther } = pair(rig, { payloads, latching: 'first' }, { payloads: [PCMA], remoteRtcp })
+      for (const { bytes, stranger, first } of datagrams) {
+        if (bytes.length > 0) bytes[0] = first
+        rig.receive(bytes, stranger ? MALLORY : ALICE, local)
+        rig.receive(bytes, stranger ? MALLORY : BOB, at(localOther.host, localOther.port + 1))
+        rig.clock.pass(10)
+      }
+      assert.deepEqual(rig.events, [])
+      for (const { bytes } of rig.sent) assert.equal((bytes[0] as number) >> 6, 2)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a hundred parties are in one room', () => {
+  const rig = new PlaneRig()
+  const parties = Array.from({ length: 100 }, (_, index) => {
+    const endpoint = at('198.51.100.9', 4_000 + index)
+    const local = rig.open(index + 1, { remote: endpoint, source: { kind: 'room', room: 1 } })
+    return { local, party: new RigParty(endpoint, index + 1) }
+  })
+  for (let round = 0; round < 5; round++) {
+    for (const { local, party } of parties) {
+      rig.receive(party.packet(0, new Uint8Array(160).fill(0xff)), party.endpoint, local)
+      party.timestamp += 160
+    }
+    rig.clock.pass(20)
+  }
+  assert.ok(rig.sent.length >= 400, String(rig.sent.length))
 })

@@ -45,33 +45,10 @@ export class MediaPlane implements Plane, StreamHome {
     // The stream may have broken while the order was on its way.
     const stream = this.#streams.get(order.stream)
     if (stream === undefined) return
-    switch (order.order) {
-      case 'set':
-        stream.set(order.settings)
-        return
-      case 'block':
-        stream.block(order.media, order.dtmf)
-        return
-      case 'query':
-        this.report({ report: 'facts', stream: stream.id, query: order.query, facts: stream.facts() })
-        return
-      case 'close': {
-        const facts = stream.facts()
-        stream.close()
-        this.report({ report: 'closed', stream: stream.id, facts })
-        return
-      }
-      case 'play':
-        stream.play(order.play, order.segments, order.repeat)
-        return
-      case 'stopPlay':
-        stream.stopPlay(order.play)
-        return
-      case 'record':
-        stream.record(order.file, order.format)
-        return
-      default:
-        order satisfies never
+    try {
+      this.#obey(stream, order)
+    } catch (error) {
+      this.fault(stream, error)
     }
   }
 
@@ -83,6 +60,15 @@ export class MediaPlane implements Plane, StreamHome {
 
   stream(id: StreamId): Stream | null {
     return this.#streams.get(id) ?? null
+  }
+
+  fault(stream: Stream, error: unknown): void {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.ports.log.event('error', 'MEDIA_STREAM_FAULT', { stream: stream.id, message })
+    if (stream.state === 'closed') return
+    const facts = stream.facts()
+    stream.close()
+    this.report({ report: 'closed', stream: stream.id, facts })
   }
 
   room(number: number): Room {
@@ -121,6 +107,37 @@ export class MediaPlane implements Plane, StreamHome {
     const reports = this.#reports
     this.#reports = []
     for (const report of reports) this.#sink.onReport(report)
+  }
+
+  #obey(stream: Stream, order: Exclude<Order, { order: 'open' }>): void {
+    switch (order.order) {
+      case 'set':
+        stream.set(order.settings)
+        return
+      case 'block':
+        stream.block(order.media, order.dtmf)
+        return
+      case 'query':
+        this.report({ report: 'facts', stream: stream.id, query: order.query, facts: stream.facts() })
+        return
+      case 'close': {
+        const facts = stream.facts()
+        stream.close()
+        this.report({ report: 'closed', stream: stream.id, facts })
+        return
+      }
+      case 'play':
+        stream.play(order.play, order.segments, order.repeat)
+        return
+      case 'stopPlay':
+        stream.stopPlay(order.play)
+        return
+      case 'record':
+        stream.record(order.file, order.format)
+        return
+      default:
+        order satisfies never
+    }
   }
 
   #open(order: Extract<Order, { order: 'open' }>): void {

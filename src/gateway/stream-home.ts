@@ -3,6 +3,7 @@
 import type { AudioCodecs } from '#core/audio-codec.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Dtls } from '#core/dtls.ts'
+import type { Log } from '#core/log.ts'
 import type { MediaFiles } from '#core/media-files.ts'
 import type { MediaSockets } from '#core/media-sockets.ts'
 import type { Random } from '#core/random.ts'
@@ -15,6 +16,7 @@ import type { Stream } from '#gateway/stream.ts'
 export interface PlanePorts {
   readonly clock: Clock
   readonly random: Random
+  readonly log: Log
   readonly sockets: MediaSockets
   readonly codecs: AudioCodecs
   /** Null: nothing can be recorded. */
@@ -29,6 +31,8 @@ export interface StreamHome {
   /** To the sink, after the present event. */
   report(report: Report): void
   stream(id: StreamId): Stream | null
+  /** A broken invariant: ends this stream, and no other. */
+  fault(stream: Stream, error: unknown): void
   /** The room of that number, made on first use; it goes when the last party leaves. */
   room(number: number): Room
   /** Calls `onStreamOpened` of `listener` when the stream of that number is opened. */

@@ -136,6 +136,14 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
   }
 
   onTick(tick: number, nowMs: number): void {
+    try {
+      this.#beat(tick, nowMs)
+    } catch (error) {
+      this.#stream.onFault(error)
+    }
+  }
+
+  #beat(tick: number, nowMs: number): void {
     const stream = this.#stream
     if (this.#detector !== null) this.#listen(this.#detector, tick, nowMs)
     stream.expireEvents(nowMs)

@@ -75,8 +75,12 @@ class StreamPort implements MediaSink {
   }
 
   onPacket(bytes: Buffer, octets: number, source: MediaSource): void {
-    if (this.#rtcp) this.#stream.receiveRtcp(bytes, octets, source)
-    else this.#stream.receive(bytes, octets, source)
+    try {
+      if (this.#rtcp) this.#stream.receiveRtcp(bytes, octets, source)
+      else this.#stream.receive(bytes, octets, source)
+    } catch (error) {
+      this.#stream.onFault(error)
+    }
   }
 
   onBound(local: Endpoint): void {
@@ -166,6 +170,11 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     this.close()
     if (opening) this.#home.report({ report: 'openFailed', stream: this.id, reason })
     else this.#home.report({ report: 'closed', stream: this.id, facts })
+  }
+
+  /** One of our own invariants is broken: the stream ends, and no other. */
+  onFault(error: unknown): void {
+    this.#home.fault(this, error)
   }
 
   /** Takes settings over, as a whole. */
