@@ -50,6 +50,11 @@ export class CallTable {
     return this.#calls.size
   }
 
+  /** Milliseconds since 1970. */
+  wallMs(): number {
+    return this.#clock.wallMs()
+  }
+
   get created(): number {
     return this.#created.value
   }

@@ -3,7 +3,10 @@
 import type { Endpoint } from '#core/net.ts'
 import type { ControlStream, ControlStreamOwner, OpenProblem, StreamReport } from '#gateway/control-streams.ts'
 import type { DtlsSettings, IceSettings, Latching, PayloadFormat, SrtpKeys } from '#gateway/plane.ts'
+import type { NgSettings } from '#ng/ng-settings.ts'
+import type { CodecPlan } from '#sdp/codec-policy.ts'
 import type { Direction } from '#sdp/direction.ts'
+import type { LocalMedia } from '#sdp/local-media.ts'
 import type { SessionDescription } from '#sdp/session-description.ts'
 
 /** Answers of forks behind one offer share its ports (RFC 3261 §13.2.2.4): how many tags are remembered for them. */
@@ -25,6 +28,26 @@ export interface Agreement {
   readonly latching: Latching
   readonly signalledHost: string | null
 }
+
+/** An offer that was made to a party, as far as its answer needs it. */
+export interface Exchange {
+  readonly offerer: Party
+  readonly offer: SessionDescription
+  readonly settings: NgSettings
+  /** For each media line: our side towards the party, and its codecs; null where the line was rejected. */
+  readonly lines: readonly (ExchangeLine | null)[]
+}
+
+export interface ExchangeLine {
+  readonly local: LocalMedia
+  readonly plan: CodecPlan
+}
+
+/** What a service leg is connected to instead of a peer. */
+export type PartyService =
+  | { readonly kind: 'echo' }
+  | { readonly kind: 'room'; readonly room: number; readonly name: string }
+  | { readonly kind: 'play' }
 
 /** Who is told what happens to the streams of a party. */
 export interface PartyOwner {
@@ -94,6 +117,12 @@ export class Party {
   told: SessionDescription | null = null
   /** Whether it has answered or offered itself. */
   described = false
+  /** The offer that went to it last. */
+  exchange: Exchange | null = null
+  /** What it is connected to when that is no peer; null for a peer. */
+  service: PartyService | null = null
+  /** `media-echo`: it hears itself, or nobody hears it; null is as usual. */
+  echo: 'self' | 'nothing' | null = null
   /** Whom it takes a copy of; null for a party of a dialogue. */
   subscribedTo: Party | null = null
 

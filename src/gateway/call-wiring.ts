@@ -1,0 +1,67 @@
+// Who hears whom: the settings of a call's streams from what was agreed with each party.
+
+import type { ControlStreams } from '#gateway/control-streams.ts'
+import type { GatewaySettings } from '#gateway/gateway-settings.ts'
+import type { MediaCall } from '#gateway/media-call.ts'
+import type { Party, PartyMedia } from '#gateway/party.ts'
+import type { Source, StreamSettings } from '#gateway/plane.ts'
+import { receives, sends } from '#sdp/direction.ts'
+
+/** Sets the streams of all parties that something is agreed with. */
+export function wireCall(call: MediaCall, streams: ControlStreams, settings: GatewaySettings): void {
+  for (const party of call.parties) {
+    for (const media of party.medias) {
+      const { stream, agreed } = media
+      if (stream !== null && agreed !== null) streams.set(stream, settingsOf(call, media, agreed, settings))
+    }
+  }
+}
+
+function settingsOf(
+  call: MediaCall,
+  media: PartyMedia,
+  agreed: NonNullable<PartyMedia['agreed']>,
+  settings: GatewaySettings,
+): StreamSettings {
+  const receiving = sends(agreed.direction)
+  const hasEvents = agreed.payloads.some((format) => format.encoding === 'TELEPHONE-EVENT')
+  return {
+    remote: agreed.remote,
+    remoteRtcp: agreed.remoteRtcp,
+    rtcpMux: agreed.rtcpMux,
+    latching: agreed.latching,
+    signalledHost: agreed.signalledHost,
+    sends: receives(agreed.direction),
+    receives: receiving,
+    payloads: agreed.payloads,
+    ptimeMs: agreed.ptimeMs,
+    protectIn: agreed.protectIn,
+    protectOut: agreed.protectOut,
+    dtls: agreed.dtls,
+    ice: agreed.ice,
+    source: sourceOf(call, media),
+    reportsDtmf: call.reportsDtmf,
+    passesDtmf: true,
+    listensForTones: call.listensForTones && !hasEvents && media.kind === 'audio',
+    timeoutInitialMs: receiving ? settings.timeoutInitialMs : settings.timeoutHeldMs,
+    timeoutMs: receiving ? settings.timeoutRunningMs : settings.timeoutHeldMs,
+  }
+}
+
+function sourceOf(call: MediaCall, media: PartyMedia): Source {
+  const { party, stream } = media
+  if (call.dropsTraffic || party.echo === 'nothing') return { kind: 'none' }
+  if (stream !== null && (party.echo === 'self' || party.service?.kind === 'echo')) {
+    return { kind: 'stream', stream: stream.id }
+  }
+  if (party.service?.kind === 'room') return { kind: 'room', room: party.service.room }
+  const from = heardBy(party)?.medias[media.index]
+  // One line became another (T.38): until both sides have it, nothing passes between them.
+  if (from?.stream == null || from.kind !== media.kind) return { kind: 'none' }
+  return { kind: 'stream', stream: from.stream.id }
+}
+
+/** Whom a party hears. */
+function heardBy(party: Party): Party | null {
+  return party.service === null ? (party.subscribedTo ?? party.peer) : null
+}

@@ -1,0 +1,640 @@
+// The control of a gateway: each command of the ng protocol, and our own beside them, done on calls and answered.
+
+import type { Clock } from '#core/clock.ts'
+import type { Counter, Counters } from '#core/counters.ts'
+import type { Log } from '#core/log.ts'
+import type { Random } from '#core/random.ts'
+import { countryTone, MILLIWATT, type ToneName } from '#gateway/audio/tone-tables.ts'
+import { readWav } from '#gateway/audio/wav-reader.ts'
+import { describeCall } from '#gateway/call-query.ts'
+import type { CallTable } from '#gateway/call-table.ts'
+import type { ControlStreams, StreamReport } from '#gateway/control-streams.ts'
+import type { EventQueue } from '#gateway/event-queue.ts'
+import type { GatewaySettings } from '#gateway/gateway-settings.ts'
+import type { CallTimer, MediaCall, MediaCallOwner } from '#gateway/media-call.ts'
+import { errorReply, okReply, type Reply, unknownCall } from '#gateway/ng-reply.ts'
+import { OfferAnswer } from '#gateway/offer-answer.ts'
+import type { Party, PartyMedia } from '#gateway/party.ts'
+import type { Segment } from '#gateway/plane.ts'
+import type {
+  NgBlock,
+  NgCommand,
+  NgDelete,
+  NgParticipant,
+  NgPlayDtmf,
+  NgPlayMedia,
+  NgRecording,
+} from '#ng/ng-command.ts'
+import { NG_SETTINGS, type NgSettings } from '#ng/ng-settings.ts'
+import type { NgDictionary, NgValue } from '#ng/ng-value.ts'
+
+/** Octets of a call-id, tag, branch or label. */
+const TEXT_OCTETS_MAX = 512
+const ROOMS_MAX = 1024
+/** Octets of a file name of `play media`. */
+const FILE_OCTETS_MAX = 255
+const UNKNOWN_TOLD_MAX = 32
+/** What digits played by `play DTMF` have (rtpengine's default). */
+const ANNOUNCE_PAUSE_MS = 1000
+const READOUT_EVERY_MS = 10_000
+const JOIN_TONE: Segment = { kind: 'tone', frequencies: [660], levelDbm0: -20, ms: 150 }
+const LEAVE_TONE: Segment = { kind: 'tone', frequencies: [440], levelDbm0: -20, ms: 150 }
+/** In larger rooms nobody wants to hear who comes and goes. */
+const ROOM_TONES_MAX = 16
+
+/** The sounds of a gateway. Both give a sentence when there are none. */
+export interface Prompts {
+  /** The octets of a file below the prompts folder; `name` has no way out of it. Null: there is none. */
+  file(name: string): Uint8Array | null
+  /** The time of day, or a named prompt, read out. */
+  time(wallMs: number): readonly Segment[] | string
+  prompt(name: string): readonly Segment[] | string
+}
+
+export interface ControlParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly counters: Counters
+  readonly settings: GatewaySettings
+  readonly streams: ControlStreams
+  readonly table: CallTable
+  readonly events: EventQueue
+  readonly prompts: Prompts
+  readonly instance: string
+}
+
+/** Does what is commanded. */
+export class GatewayControl implements MediaCallOwner {
+  readonly #parts: ControlParts
+  readonly #negotiation: OfferAnswer
+  readonly #rooms = new Map<string, number>()
+  readonly #unknown: Counter
+  readonly #startedMs: number
+  #lastRoom = 0
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts
+    this.#negotiation = new OfferAnswer({ ...parts, owner: this })
+    this.#startedMs = parts.clock.now()
+    this.#unknown = parts.counters.counter('carillon_media_unknown_flags_total', 'Flags that were not understood.')
+  }
+
+  /** Conference rooms that somebody is in. */
+  get rooms(): number {
+    return this.#rooms.size
+  }
+
+  /** Does a command; `reply` is called once. */
+  onCommand(command: NgCommand, reply: Reply): void {
+    const answer = this.#withUnknown(command, reply)
+    if (command.command === 'ping') {
+      reply({ result: 'pong' })
+      return
+    }
+    if (command.command === 'list') {
+      reply(okReply({ calls: this.#parts.table.list(command.limit) }))
+      return
+    }
+    if (command.command === 'statistics') {
+      reply(okReply({ statistics: this.#statistics() }))
+      return
+    }
+    const long = [command.callId, command.fromTag, command.toTag, command.viaBranch, command.label, command.setLabel]
+    if (long.some((text) => text !== null && text.length > TEXT_OCTETS_MAX)) {
+      reply(errorReply('MEDIA_TEXT_MAX', `Call-ids, tags, branches and labels have at most ${TEXT_OCTETS_MAX} octets.`))
+      return
+    }
+    switch (command.command) {
+      case 'offer':
+        this.#negotiation.offer(command, answer)
+        return
+      case 'answer':
+        this.#negotiation.answer(command, answer)
+        return
+      case 'delete':
+        this.#delete(command, answer)
+        return
+      case 'query':
+        this.#query(command, answer)
+        return
+      case 'start recording':
+      case 'stop recording':
+      case 'pause recording':
+        this.#onCall(command, answer, (call, done) => done(this.#record(call, command)))
+        return
+      case 'play media':
+        this.#onCall(command, answer, (call, done) => done(this.#playMedia(call, command)))
+        return
+      case 'stop media':
+        this.#onCall(command, answer, (call, done) => done(this.#stopMedia(call, command)))
+        return
+      case 'play DTMF':
+        this.#onCall(command, answer, (call, done) => done(this.#playDtmf(call, command)))
+        return
+      case 'block DTMF':
+      case 'unblock DTMF':
+      case 'block media':
+      case 'unblock media':
+      case 'silence media':
+      case 'unsilence media':
+        this.#onCall(command, answer, (call, done) => done(this.#block(call, command)))
+        return
+      default:
+        reply(errorReply('MEDIA_UNSUPPORTED', `This gateway does not do "${command.command}".`))
+    }
+  }
+
+  /**
+   * Does one of our own commands; false when `command` is none.
+   *
+   * `carillon events` (`after`, `wait` in ms): notices after that number, at once or when there is one; the reply has `events` (each
+   * with `event`, `call-id`, `tag` …), `last` for the next `after`, and `lost`.
+   *
+   * `carillon service` (`call-id`, `from-tag`, `sdp`, `service`: echo, milliwatt, time, conference, tone or announcement; `room`, `tone`,
+   * `country`, `prompt`): the gateway itself is the far end. The reply has the answer as `sdp`; without `sdp` it has an offer, whose
+   * answer comes as a second such command.
+   */
+  onOwnCommand(command: NgDictionary, reply: Reply): boolean {
+    if (command['command'] === 'carillon events') {
+      this.#parts.events.fetch(integerOf(command['after']), integerOf(command['wait']), (batch) => {
+        const events = batch.events.map(({ event, callId, tag, details, sequence }) => ({
+          ...details,
+          event,
+          'call-id': callId,
+          tag,
+          sequence,
+        }))
+        reply(okReply({ events, last: batch.last, lost: batch.lost, instance: this.#parts.instance }))
+      })
+      return true
+    }
+    if (command['command'] !== 'carillon service') return false
+    this.#serve(command, reply)
+    return true
+  }
+
+  onCallReport(call: MediaCall, media: PartyMedia, report: StreamReport): void {
+    const { events } = this.#parts
+    const { tag } = media.party
+    switch (report.report) {
+      case 'dtmf':
+        events.push('dtmf', call.callId, tag, { digit: report.digit, duration: Math.round(report.ms) })
+        return
+      case 'playEnded':
+        if (media.play !== report.play) return
+        media.play = 0
+        events.push('playback ended', call.callId, tag)
+        return
+      case 'timeout':
+        media.silent = true
+        this.#onSilence(call)
+        return
+      case 'latched':
+      case 'secured':
+        media.silent = false
+        return
+      default:
+        report satisfies never
+    }
+  }
+
+  onCallTimer(call: MediaCall, name: CallTimer): void {
+    switch (name) {
+      case 'delete':
+        this.#end(call, 'deleted', () => {})
+        return
+      case 'unanswered':
+        this.#parts.events.push('call removed', call.callId, '')
+        this.#end(call, 'unanswered', () => {})
+        return
+      case 'silence':
+        this.#checkSilence(call, () => {
+          this.#parts.events.push('call removed', call.callId, '')
+          this.#end(call, 'timeout', () => {})
+        })
+        return
+      case 'service':
+        this.#readOut(call)
+        return
+      default:
+        name satisfies never
+    }
+  }
+
+  /** Ends every call. */
+  close(): void {
+    for (const call of this.#parts.table.all()) this.#end(call, 'closed', () => {})
+    this.#parts.events.close()
+  }
+
+  #withUnknown(command: NgCommand, reply: Reply): Reply {
+    if (command.unknown.length === 0) return reply
+    const unknown = command.unknown.slice(0, UNKNOWN_TOLD_MAX).map((text) => text.slice(0, FILE_OCTETS_MAX))
+    this.#unknown.add(command.unknown.length)
+    const flags = unknown.join(', ')
+    this.#parts.log.event('warn', 'MEDIA_FLAGS_UNKNOWN', { command: command.command, flags })
+    return (answer) =>
+      reply(
+        answer['result'] === 'error'
+          ? answer
+          : { warning: `not understood: ${flags}`, ...answer, 'unknown-flags': unknown },
+      )
+  }
+
+  #onCall(who: NgParticipant, reply: Reply, work: (call: MediaCall, done: Reply) => void): void {
+    const call = this.#parts.table.get(who.callId)
+    if (call === null) {
+      reply(unknownCall())
+      return
+    }
+    const accepted = call.run(
+      (finish) =>
+        work(call, (answer) => {
+          reply(answer)
+          finish()
+        }),
+      () => reply(unknownCall()),
+    )
+    if (!accepted) reply(errorReply('MEDIA_COMMANDS_MAX', 'Too many commands of the call are at work.'))
+  }
+
+  #delete(command: NgDelete, reply: Reply): void {
+    const missing = (): void => {
+      const reason = "Call-ID not found or tags didn't match"
+      reply(command.fatal ? errorReply('MEDIA_CALL_UNKNOWN', reason) : okReply({ warning: reason }))
+    }
+    if (this.#parts.table.get(command.callId) === null) {
+      missing()
+      return
+    }
+    this.#onCall(command, reply, (call, done) => {
+      const delayMs = command.deleteDelayS === null ? this.#parts.settings.deleteDelayMs : command.deleteDelayS * 1000
+      const one = command.toTag !== null || command.viaBranch !== null
+      const byTag = call.byTag(command.toTag)
+      const party = byTag ?? call.byBranch(command.viaBranch) ?? (one ? call.byTag(command.fromTag) : null)
+      if (command.fromTag !== null && party === null && call.byTag(command.fromTag) === null) {
+        const reason = "Call-ID not found or tags didn't match"
+        done(command.fatal ? errorReply('MEDIA_CALL_UNKNOWN', reason) : okReply({ warning: reason }))
+        return
+      }
+      if (party !== null && command.toTag !== null && party.drop(command.toTag)) {
+        done(okReply(describeCall(call)))
+        return
+      }
+      const rest = party === null ? [] : call.parties.filter((other) => other !== party)
+      // Who is left needs somebody to talk to.
+      if (
+        party !== null &&
+        rest.some((other) => other.peer !== null && other.peer !== party && rest.includes(other.peer))
+      ) {
+        this.#removeParty(call, party, done)
+        return
+      }
+      if (delayMs > 0) {
+        call.arm('delete', delayMs)
+        done(okReply(describeCall(call)))
+        return
+      }
+      this.#end(call, 'deleted', (facts) => done(okReply(facts)))
+    })
+  }
+
+  #removeParty(call: MediaCall, party: Party, done: Reply): void {
+    const { streams, table } = this.#parts
+    for (const media of party.medias) table.unindex(media)
+    streams.close(party.streams, () => {
+      const facts = describeCall(call)
+      call.removeParty(party)
+      this.#negotiation.wire(call)
+      done(okReply(facts))
+    })
+  }
+
+  #end(
+    call: MediaCall,
+    why: 'deleted' | 'timeout' | 'unanswered' | 'closed',
+    done: (facts: NgDictionary) => void,
+  ): void {
+    const rooms = call.parties.flatMap((party) => (party.service?.kind === 'room' ? [party.service] : []))
+    this.#parts.table.remove(call, why, done)
+    for (const { name } of rooms) this.#leaveRoom(name)
+  }
+
+  #query(command: NgParticipant, reply: Reply): void {
+    const call = this.#parts.table.get(command.callId)
+    if (call === null) {
+      const final = this.#parts.table.final(command.callId)
+      reply(final === null ? unknownCall() : okReply({ ...final, ended: 1 }))
+      return
+    }
+    this.#parts.streams.query(call.streams, () => reply(okReply(describeCall(call))))
+  }
+
+  /** The parties that a command is for; all of them when it names none. */
+  #chosen(call: MediaCall, who: NgParticipant): readonly Party[] | null {
+    const named = who.fromTag ?? who.label ?? who.address
+    if (named === null || who.all === 'all') return call.parties
+    const party = call.byTag(who.fromTag) ?? call.byLabel(who.label) ?? call.byAddress(who.address)
+    return party === null ? null : [party]
+  }
+
+  #record(call: MediaCall, command: NgRecording): NgDictionary {
+    const { settings, streams } = this.#parts
+    const start = command.command === 'start recording'
+    if (start && settings.recordingsFolder === null) {
+      return errorReply('MEDIA_RECORDING', 'This gateway has no folder for recordings.')
+    }
+    const wanted = command.outputDestination ?? command.callId
+    const name = wanted
+      .replace(/[^A-Za-z0-9._-]/g, '_')
+      .replace(/^\.+/, '_')
+      .slice(0, 128)
+    call.recording = start ? name : null
+    for (const party of call.parties) {
+      for (const stream of party.streams) {
+        const file = start ? `${settings.recordingsFolder}/${name}-${call.createdMs}-${stream.id}.wav` : null
+        streams.record(stream, file, 'wav')
+      }
+    }
+    return okReply()
+  }
+
+  #block(call: MediaCall, command: NgBlock): NgDictionary {
+    const parties = this.#chosen(call, command)
+    if (parties === null) return partyUnknown()
+    const blocks = !command.command.startsWith('un')
+    const dtmf = command.command.endsWith('DTMF')
+    for (const media of parties.flatMap((party) => party.medias)) {
+      if (dtmf) media.blockedDtmf = blocks
+      else media.blockedMedia = blocks
+      if (media.stream !== null) this.#parts.streams.block(media.stream, media.blockedMedia, media.blockedDtmf)
+    }
+    return okReply()
+  }
+
+  #playMedia(call: MediaCall, command: NgPlayMedia): NgDictionary {
+    const parties = this.#chosen(call, command)
+    if (parties === null) return partyUnknown()
+    const { source } = command
+    if (source.kind === 'database')
+      return errorReply('MEDIA_UNSUPPORTED', 'There is no database of sounds: use file or blob.')
+    const octets = source.kind === 'blob' ? Buffer.from(source.octets, 'latin1') : this.#file(source.name)
+    if (octets === null) return errorReply('MEDIA_PROMPT', 'There is no such file in the folder of prompts.')
+    const sound = readWav(octets)
+    if (typeof sound === 'string') return errorReply('MEDIA_PROMPT', sound)
+    const from = Math.floor((command.startPositionMs * sound.sampleRate) / 1000)
+    const samples = sound.samples.subarray(Math.min(Math.max(from, 0), sound.samples.length))
+    this.#play(parties, [{ kind: 'samples', rate: sound.sampleRate, samples }], command.repeatTimes)
+    return okReply({ duration: Math.round((samples.length * 1000) / sound.sampleRate) })
+  }
+
+  /** A file below the prompts folder only: relative names, or absolute ones that begin with the folder. */
+  #file(name: string): Uint8Array | null {
+    const folder = this.#parts.settings.promptsFolder
+    if (folder === null || name.length > FILE_OCTETS_MAX) return null
+    const relative = name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : name
+    const plain = /^[A-Za-z0-9_-][A-Za-z0-9 ._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9 ._-]*)*$/.test(relative)
+    return plain ? this.#parts.prompts.file(relative) : null
+  }
+
+  #stopMedia(call: MediaCall, command: NgParticipant): NgDictionary {
+    const parties = this.#chosen(call, command)
+    if (parties === null) return partyUnknown()
+    for (const media of parties.flatMap((party) => party.medias)) {
+      if (media.stream !== null && media.play !== 0) this.#parts.streams.stopPlay(media.stream, media.play)
+      media.play = 0
+    }
+    return okReply()
+  }
+
+  /** The chosen party makes the digit: it is played to who hears that party. */
+  #playDtmf(call: MediaCall, command: NgPlayDtmf): NgDictionary {
+    const parties = this.#chosen(call, command)
+    if (parties === null) return partyUnknown()
+    const { digit, durationMs, pauseMs, volumeDb } = command
+    const hearers = call.parties.filter((party) => party.peer !== null && parties.includes(party.peer))
+    const levelDbm0 = -Math.abs(volumeDb)
+    this.#play(hearers, [{ kind: 'dtmf', digits: digit, ms: durationMs, pauseMs, levelDbm0 }], 1)
+    return okReply()
+  }
+
+  #play(parties: readonly Party[], segments: readonly Segment[], repeat: number): void {
+    for (const party of parties) {
+      const media = party.medias.find((line) => line.kind === 'audio' && line.stream !== null)
+      if (media?.stream != null) media.play = this.#parts.streams.play(media.stream, segments, repeat)
+    }
+  }
+
+  // ── Service legs ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #serve(command: NgDictionary, reply: Reply): void {
+    const callId = textOf(command['call-id'])
+    const fromTag = textOf(command['from-tag'])
+    const service = textOf(command['service'])
+    if (callId === '' || fromTag === '' || callId.length > TEXT_OCTETS_MAX || fromTag.length > TEXT_OCTETS_MAX) {
+      reply(errorReply('MEDIA_KEY_WRONG', 'call-id and from-tag are needed, and have at most 512 octets.'))
+      return
+    }
+    if (!/^(?:echo|milliwatt|time|conference|tone|announcement)$/.test(service)) {
+      reply(errorReply('MEDIA_KEY_WRONG', 'service is echo, milliwatt, time, conference, tone or announcement.'))
+      return
+    }
+    const { table } = this.#parts
+    const known = table.get(callId)
+    const call = known ?? table.create(Buffer.from(callId, 'latin1').toString('latin1'), this)
+    if (call === null) {
+      reply(errorReply('MEDIA_CALLS_MAX', 'As many calls as may be are anchored.'))
+      return
+    }
+    const room = textOf(command['room']).slice(0, TEXT_OCTETS_MAX)
+    if (service === 'conference' && !this.#rooms.has(room) && this.#rooms.size >= ROOMS_MAX) {
+      if (known === null) table.remove(call, 'failed', () => {})
+      reply(errorReply('MEDIA_ROOMS_MAX', `There are ${ROOMS_MAX} rooms.`))
+      return
+    }
+    const settings = serviceSettings(command)
+    this.#onCall({ ...PARTICIPANT, callId }, reply, (_call, done) => {
+      call.lastSignalMs = this.#parts.clock.wallMs()
+      call.reportsDtmf = true
+      const sdp = textOf(command['sdp'])
+      if (known === null) call.arm('unanswered', this.#parts.settings.unansweredMaxMs)
+      this.#negotiation.serve(
+        call,
+        fromTag,
+        sdp,
+        settings,
+        (party) => this.#connect(call, party, service, command),
+        done,
+      )
+    })
+  }
+
+  #connect(call: MediaCall, party: Party, service: string, command: NgDictionary): void {
+    if (call.gone || party.service !== null) return
+    if (service === 'echo') {
+      party.service = { kind: 'echo' }
+      return
+    }
+    if (service === 'conference') {
+      const name = textOf(command['room']).slice(0, TEXT_OCTETS_MAX)
+      this.#ring(name, JOIN_TONE)
+      let room = this.#rooms.get(name)
+      if (room === undefined) {
+        this.#lastRoom += 1
+        room = this.#lastRoom
+        this.#rooms.set(name, room)
+      }
+      party.service = { kind: 'room', room, name }
+      return
+    }
+    party.service = { kind: 'play' }
+    if (service === 'time') {
+      call.arm('service', 0)
+      return
+    }
+    this.#negotiation.wire(call)
+    if (service === 'milliwatt') this.#play([party], [MILLIWATT], 0)
+    else if (service === 'tone') this.#play([party], this.#tone(command), 0)
+    else {
+      const said = this.#parts.prompts.prompt(textOf(command['prompt']))
+      const repeat = Math.max(integerOf(command['repeat-times']), 1)
+      this.#play([party], typeof said === 'string' ? this.#tone({ tone: 'information' }) : said, repeat)
+    }
+  }
+
+  #tone(command: NgDictionary): readonly Segment[] {
+    const name = textOf(command['tone'])
+    const country = textOf(command['country']) || this.#parts.settings.country
+    const tone = (/^(?:dial|ringback|busy|congestion|callWaiting|information)$/.test(name) ? name : 'busy') as ToneName
+    return countryTone(country, tone) ?? countryTone('us', tone) ?? [MILLIWATT]
+  }
+
+  /** The time is read out anew, as it goes on. */
+  #readOut(call: MediaCall): void {
+    const said = this.#parts.prompts.time(this.#parts.clock.wallMs())
+    const pause: Segment = { kind: 'tone', frequencies: [], levelDbm0: 0, ms: ANNOUNCE_PAUSE_MS }
+    const beep: Segment = { kind: 'tone', frequencies: [1000], levelDbm0: -10, ms: 500 }
+    const segments = typeof said === 'string' ? [beep, pause] : [...said, pause]
+    this.#play(call.parties, segments, 1)
+    call.arm('service', READOUT_EVERY_MS)
+  }
+
+  #members(name: string): Party[] {
+    return this.#parts.table
+      .all()
+      .flatMap((call) => call.parties.filter((party) => party.service?.kind === 'room' && party.service.name === name))
+  }
+
+  #ring(name: string, tone: Segment): void {
+    if (!this.#rooms.has(name)) return
+    const members = this.#members(name)
+    if (members.length <= ROOM_TONES_MAX) this.#play(members, [tone], 1)
+  }
+
+  #leaveRoom(name: string): void {
+    if (this.#members(name).length === 0) this.#rooms.delete(name)
+    else this.#ring(name, LEAVE_TONE)
+  }
+
+  // ── Silence ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onSilence(call: MediaCall): void {
+    if (call.silenceReported || !allSilent(call)) return
+    // A stream may have come to life since its report: only fresh facts count.
+    this.#checkSilence(call, () => {
+      call.silenceReported = true
+      const tag = call.parties.find((party) => party.medias.some((media) => media.silent))?.tag ?? ''
+      this.#parts.events.push('media timeout', call.callId, tag)
+      this.#parts.log.event('info', 'MEDIA_TIMEOUT', { callId: call.callId })
+      call.arm('silence', this.#parts.settings.silenceDeleteMs)
+    })
+  }
+
+  #checkSilence(call: MediaCall, silent: () => void): void {
+    this.#parts.streams.query(call.streams, () => {
+      if (call.gone) return
+      for (const media of call.parties.flatMap((party) => party.medias)) {
+        const { stream } = media
+        if (stream === null || stream.settings === null) continue
+        const { silentMs } = stream.facts
+        if (silentMs >= 0 && silentMs < stream.settings.timeoutMs) media.silent = false
+      }
+      if (allSilent(call)) silent()
+      else call.silenceReported = false
+    })
+  }
+
+  #statistics(): NgDictionary {
+    const { table, clock, streams } = this.#parts
+    const uptimeS = Math.floor((clock.now() - this.#startedMs) / 1000)
+    return {
+      currentstatistics: {
+        sessionsown: table.size,
+        sessionsforeign: 0,
+        sessionstotal: table.size,
+        transcodedmedia: 0,
+        streams: streams.count,
+      },
+      totalstatistics: {
+        uptime: String(uptimeS),
+        managedsessions: table.created,
+        rejectedsessions: table.refused,
+        timeoutsessions: table.ended('timeout'),
+        silenttimeoutsessions: table.ended('timeout'),
+        finaltimeoutsessions: 0,
+        offertimeoutsessions: table.ended('unanswered'),
+        regularterminatedsessions: table.ended('deleted'),
+        forcedterminatedsessions: table.ended('closed') + table.ended('failed'),
+      },
+    }
+  }
+}
+
+/** Every line that the party should send on is silent; when none should, every line. */
+function allSilent(call: MediaCall): boolean {
+  const lines = call.parties
+    .flatMap((party) => party.medias)
+    .filter((media) => media.stream !== null && media.agreed !== null)
+  const sending = lines.filter((media) => /^send/.test(media.agreed?.direction ?? ''))
+  const counted = sending.length > 0 ? sending : lines
+  return counted.length > 0 && counted.every((media) => media.silent)
+}
+
+const PARTICIPANT: NgParticipant = {
+  callId: '',
+  fromTag: null,
+  toTag: null,
+  viaBranch: null,
+  label: null,
+  toLabel: null,
+  setLabel: null,
+  address: null,
+  all: 'none',
+  fromTags: [],
+}
+
+/** What a service leg may say of addresses and interfaces. */
+function serviceSettings(command: NgDictionary): NgSettings {
+  const from = command['received-from']
+  const receivedFrom = Array.isArray(from) ? textOf((from as readonly NgValue[])[1]) : ''
+  const name = textOf(command['interface'])
+  return {
+    ...NG_SETTINGS,
+    receivedFrom: receivedFrom === '' ? null : receivedFrom,
+    interface: name === '' ? null : name,
+  }
+}
+
+function partyUnknown(): NgDictionary {
+  return errorReply('MEDIA_PARTY_UNKNOWN', 'No such party in the call: the tag, label or address is unknown.')
+}
+
+function textOf(value: NgValue | undefined): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function integerOf(value: NgValue | undefined): number {
+  const number = Number(typeof value === 'string' || typeof value === 'number' ? value : 0)
+  return Number.isSafeInteger(number) ? number : 0
+}
