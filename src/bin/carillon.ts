@@ -11,6 +11,7 @@ const COMPILE_CACHE = new URL('../../node_modules/.cache/carillon', import.meta.
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   start: () => import('#bin/start.ts'),
   switch: () => import('#bin/switch.ts'),
+  gateway: () => import('#bin/gateway.ts'),
   status: () => import('#bin/status.ts'),
   calls: () => import('#bin/calls.ts'),
   registrations: () => import('#bin/registrations.ts'),

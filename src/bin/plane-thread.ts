@@ -16,11 +16,26 @@ export interface PlaneThread {
   close(): Promise<void>
 }
 
-/** Starts the thread. Orders may be given at once. When it dies, `sink` hears that each of its streams is closed. */
-export function startPlaneThread(clock: Clock, log: Log, settings: MediaThreadSettings, sink: PlaneSink): PlaneThread {
+/**
+ * Starts the thread. Orders may be given at once. When it dies, `sink` hears that each of its streams is closed, and then `onEnded`
+ * is called.
+ */
+export function startPlaneThread(
+  clock: Clock,
+  log: Log,
+  settings: MediaThreadSettings,
+  sink: PlaneSink,
+  onEnded: () => void = () => {},
+): PlaneThread {
   const plane = new ThreadPlane(clock, log, sink)
   const entry = new URL('./media-thread.ts', import.meta.url)
-  const channel = new ThreadChannel<PlaneMessage, PlaneAnswer, MediaThreadSettings>(entry, settings, plane)
+  const channel = new ThreadChannel<PlaneMessage, PlaneAnswer, MediaThreadSettings>(entry, settings, {
+    onMessage: (answer) => plane.onMessage(answer),
+    onThreadEnded: (reason, message) => {
+      plane.onThreadEnded(reason, message)
+      onEnded()
+    },
+  })
   plane.start(channel)
   return { plane, close: () => channel.close() }
 }

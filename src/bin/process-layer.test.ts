@@ -217,7 +217,15 @@ test('the summary names addresses, the link, the accounts, and frames every line
     services: [{ number: '600', service: 'echo' }],
   }
   const text = welcomeText(facts, false)
-  for (const part of ['udp 127.0.0.1:5070', facts.signInUrl, 'pw-one', 'pw-two', '192.0.2.1:5070', 'dial 1002', '600   echo test']) {
+  for (const part of [
+    'udp 127.0.0.1:5070',
+    facts.signInUrl,
+    'pw-one',
+    'pw-two',
+    '192.0.2.1:5070',
+    'dial 1002',
+    '600   echo test',
+  ]) {
     assert.ok(text.includes(part), part)
   }
   const widths = new Set(

@@ -78,6 +78,8 @@ export class MediaGateway implements TimerOwner {
   #answered = 0
   #fullUntilMs = 0
   #lastEvent = 0
+  /** Each start of a gateway of our own kind has a word of its own; '' while it is not known. */
+  #instance = ''
   /** Other gateways have no notices: they are not asked again. */
   #hasEvents = true
 
@@ -237,6 +239,14 @@ export class MediaGateway implements TimerOwner {
       if (reply === null) return
       if (reply['result'] === 'error') {
         this.#hasEvents = false
+        return
+      }
+      const instance = reply['instance']
+      const isOther = typeof instance === 'string' && this.#instance !== '' && instance !== this.#instance
+      if (typeof instance === 'string') this.#instance = instance
+      if (isOther) {
+        this.#lastEvent = 0
+        if (this.state === 'up') this.#owner.onGatewayDown(this, 'MEDIA_GATEWAY_RESTARTED')
         return
       }
       if (typeof reply['last'] === 'number') this.#lastEvent = reply['last']

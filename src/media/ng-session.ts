@@ -153,7 +153,7 @@ export class NgSession implements MediaSession, GatewayUser {
 
   onGatewayEvent(event: string, tag: string): void {
     if (this.state !== 'anchored') return
-    if (event === 'media timeout' || event === 'media silent' || event === 'call removed') {
+    if (event === 'media timeout' || event === 'call removed') {
       this.#user.onMediaTimeout(sideOfTag(tag) ?? 'caller')
     }
   }
@@ -259,10 +259,10 @@ export class NgSession implements MediaSession, GatewayUser {
       this.#settle(gateway, () => step.sink(''))
       return
     }
-    if (result === 'load limit') gateway.noteFull()
+    const isFull = result === 'load limit' || isOutOfRoom(reply)
+    if (isFull) gateway.noteFull()
     const why = String(reply['error-reason'] ?? result ?? '')
     this.#media.log.event('warn', 'MEDIA_GATEWAY_REFUSED', { callId: this.#callId, gateway: gateway.name, why })
-    const isFull = result === 'load limit'
     this.#onFailure(step, gateway, tried, isFull ? 'MEDIA_NO_GATEWAY' : 'MEDIA_GATEWAY_REFUSED')
   }
 
@@ -346,6 +346,15 @@ export class NgSession implements MediaSession, GatewayUser {
     assert(NEXT[this.state].includes(next), `media session ${this.state} -> ${next}`)
     this.state = next
   }
+}
+
+/** Errors that speak of the gateway and not of the description: by code from our own kind, in words from rtpengine. */
+const OUT_OF_ROOM = /^MEDIA_(?:CALLS_MAX|COMMANDS_MAX|PORTS_EXHAUSTED|OPEN_FAILED|PLANE_SILENT)$/
+
+function isOutOfRoom(reply: NgDictionary): boolean {
+  return (
+    OUT_OF_ROOM.test(String(reply['error-code'] ?? '')) || /out of ports/i.test(String(reply['error-reason'] ?? ''))
+  )
 }
 
 /** Apart from what any gateway counts to in a call. */
