@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { at, EVENTS, G722, PCMA, PCMU, PlaneRig, RigParty } from '#gateway/_plane-rig.test.ts'
 import { SrtpContext } from '#rtp/srtp-context.ts'
 import { eventDuration } from '#rtp/telephone-event-payload.ts'
+import { BINDING, StunWriter } from '#stun/stun-message.ts'
 
 const ALICE = at('198.51.100.1', 4_000)
 const BOB = at('198.51.100.2', 5_000)
@@ -467,4 +468,24 @@ test('a hundred parties are in one room', () => {
     rig.clock.pass(20)
   }
   assert.ok(rig.sent.length >= 400, String(rig.sent.length))
+})
+
+test('with ICE nothing is sent before a pair is nominated, and then there, whatever is described', () => {
+  const rig = new PlaneRig()
+  const ice = { localUfrag: 'abcd', localPassword: 'p'.repeat(22), remoteUfrag: 'wxyz', remotePassword: 'q'.repeat(22) }
+  const { local, localOther, bob } = pair(rig, { ice, rtcpMux: true })
+  rig.speak(bob, localOther, 2)
+  assert.deepEqual(rig.sent, [])
+  const browser = at('198.51.100.33', 50_000)
+  const check = new StunWriter().begin('request', BINDING, new Uint8Array(12)).username('abcd:wxyz').priority(1)
+  const bytes = check.controlling(1n).useCandidate().messageIntegrity(ice.localPassword).end()
+  rig.receive(bytes, browser, local)
+  assert.equal(rig.take(browser).length, 1)
+  rig.speak(bob, localOther, 2)
+  assert.equal(rig.take(browser).length, 2)
+  rig.set(1, { remote: at('198.51.100.44', 9), ice, rtcpMux: true, source: { kind: 'stream', stream: 2 } })
+  rig.speak(bob, localOther, 2)
+  assert.equal(rig.take(browser).length, 2)
+  rig.speak(new RigParty(browser, 5), local, 2)
+  assert.equal(rig.take(BOB).length, 2)
 })

@@ -135,6 +135,8 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   #recording: Recording | null = null
   #webrtc: StreamWebrtc | null = null
   #reports: StreamReports | null = null
+  /** Whom ICE has nominated. */
+  #chosen: MediaDestination | null = null
   #remoteRtcp: MediaDestination | null = null
   #local: Endpoint
 
@@ -189,8 +191,8 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
       this.#input?.setFormats(this.#formats)
     }
     this.#latch.set(settings)
-    this.sender.destination = this.#latch.destination
     this.#secure(settings)
+    this.#address(settings)
     this.#setRtcp(settings)
     this.#hear(settings.source)
     if (settings.source.kind === 'room') this.#soundOf().enterRoom(this.#home.room(settings.source.room))
@@ -476,6 +478,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   }
 
   onChosen(remote: MediaDestination | null): void {
+    this.#chosen = remote
     if (remote === null) {
       this.sender.destination = null
       return
@@ -620,6 +623,14 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     this.sender.locked = this.#locked
   }
 
+  /** Where we send: with ICE nowhere before it has chosen (RFC 8445 §12.1), and then there whatever the description says. */
+  #address(settings: StreamSettings): void {
+    if (settings.ice === null) this.#chosen = null
+    else if (this.#chosen !== null) this.#latch.choose(this.#chosen.source, this.#home.ports.clock.now())
+    const waits = settings.ice !== null && this.#chosen === null
+    this.sender.destination = waits ? null : this.#latch.destination
+  }
+
   #setRtcp(settings: StreamSettings): void {
     const { clock, random, sockets } = this.#home.ports
     const { remoteRtcp, rtcpMux } = settings
@@ -636,7 +647,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
 
   /** To where RTCP goes: RTP's place with mux; else as signalled, at the host that was latched (RFC 7362 §4). */
   #sendRtcp(bytes: Buffer, octets: number): boolean {
-    const remote = this.#latch.destination
+    const remote = this.sender.destination
     if (remote === null || this.state === 'closed') return false
     if (this.settings?.rtcpMux) {
       this.#port.socket?.send(bytes, octets, remote)
@@ -657,7 +668,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
 
   #learn(source: MediaSource, nowMs: number): void {
     const moved = this.#latch.learn(source, nowMs)
-    this.sender.destination = this.#latch.destination
+    if (this.settings !== null) this.#address(this.settings)
     const remote = this.#latch.remote
     if (moved && remote !== null) this.#home.report({ report: 'latched', stream: this.id, remote })
   }
