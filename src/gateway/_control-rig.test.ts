@@ -123,7 +123,12 @@ export function controlRig(settings: Partial<GatewaySettings> = {}, seed = 1): R
   }
   const ports: Ports = {
     clock,
-    random: { uint32, bytes: (target) => target.forEach((_octet, at) => void (target[at] = uint32() >>> 24)) },
+    random: {
+      uint32,
+      bytes: (target) => {
+        for (let at = 0; at < target.length; at++) target[at] = uint32() >>> 24
+      },
+    },
     net: {} as Net,
     store: {} as Store,
     log: { event: () => {} },

@@ -175,10 +175,42 @@ test('A notice ends the wait of who asked for it', () => {
   assert.equal(events[0]?.digit, '5')
 })
 
+test('A subscriber hears the party that it subscribed to, and is heard by nobody', () => {
+  const rig = controlRig()
+  rig.command(OFFER)
+  const near = portOf(rig.command(ANSWER))
+  const request = rig.command({ command: 'subscribe request', 'call-id': 'c', 'from-tag': 'a' })
+  assert.match(String(request['sdp']), /a=sendonly/)
+  const toTag = String(request['to-tag'])
+  const answer = { command: 'subscribe answer', 'call-id': 'c', 'to-tag': toTag, sdp: sdp('198.51.100.9', 7000) }
+  assert.equal(rig.command(answer)['result'], 'ok')
+  const settings = rig.plane.settingsOf(portOf(request))
+  assert.deepEqual(settings?.source, { kind: 'stream', stream: rig.plane.idOf(near) })
+  assert.equal(settings?.remote?.port, 7000)
+  const heard = [...rig.plane.open.values()].map((open) => open.settings?.source)
+  assert.ok(!heard.some((source) => source?.kind === 'stream' && source.stream === rig.plane.idOf(portOf(request))))
+  assert.equal(rig.command({ command: 'unsubscribe', 'call-id': 'c', 'to-tag': toTag })['result'], 'ok')
+  assert.equal(rig.plane.open.size, 2)
+  rig.command({ command: 'delete', 'call-id': 'c', 'from-tag': 'a' })
+  assertNothingLeft(rig)
+})
+
 test('Whatever commands come in whatever order: nothing is left at the end', () => {
   const tag = fc.constantFrom('a', 'b', 'c', '')
   const step = fc.record({
-    command: fc.constantFrom('offer', 'answer', 'delete', 'query', 'carillon service', 'play DTMF', 'block media'),
+    command: fc.constantFrom(
+      'offer',
+      'answer',
+      'delete',
+      'query',
+      'carillon service',
+      'play DTMF',
+      'block media',
+      'subscribe request',
+      'subscribe answer',
+      'unsubscribe',
+      'publish',
+    ),
     'call-id': fc.constantFrom('1', '2', '3'),
     'from-tag': tag,
     'to-tag': tag,

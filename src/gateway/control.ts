@@ -3,7 +3,8 @@
 import type { Clock } from '#core/clock.ts'
 import type { Counter, Counters } from '#core/counters.ts'
 import type { Log } from '#core/log.ts'
-import type { Random } from '#core/random.ts'
+import { type Random, randomToken } from '#core/random.ts'
+import { copyString } from '#core/strings.ts'
 import { countryTone, MILLIWATT, type ToneName } from '#gateway/audio/tone-tables.ts'
 import { readWav } from '#gateway/audio/wav-reader.ts'
 import { describeCall } from '#gateway/call-query.ts'
@@ -23,7 +24,9 @@ import type {
   NgParticipant,
   NgPlayDtmf,
   NgPlayMedia,
+  NgPublish,
   NgRecording,
+  NgSubscribeRequest,
 } from '#ng/ng-command.ts'
 import { NG_SETTINGS, type NgSettings } from '#ng/ng-settings.ts'
 import type { NgDictionary, NgValue } from '#ng/ng-value.ts'
@@ -139,6 +142,25 @@ export class GatewayControl implements MediaCallOwner {
       case 'silence media':
       case 'unsilence media':
         this.#onCall(command, answer, (call, done) => done(this.#block(call, command)))
+        return
+      case 'publish':
+        this.#publish(command, answer)
+        return
+      case 'subscribe request':
+        this.#onCall(command, answer, (call, done) => this.#subscribe(call, command, done))
+        return
+      case 'subscribe answer':
+        this.#onCall(command, answer, (call, done) => {
+          if (call.byTag(command.toTag)?.exchange == null) done(noOffer())
+          else this.#negotiation.serve(call, command.toTag, command.sdp, command.settings, () => {}, done)
+        })
+        return
+      case 'unsubscribe':
+        this.#onCall(command, answer, (call, done) => {
+          const party = call.byTag(command.toTag)
+          if (party === null || party.subscribedTo === null) done(partyUnknown())
+          else this.#removeParty(call, party, done)
+        })
         return
       default:
         reply(errorReply('MEDIA_UNSUPPORTED', `This gateway does not do "${command.command}".`))
@@ -331,6 +353,48 @@ export class GatewayControl implements MediaCallOwner {
     this.#parts.streams.query(call.streams, () => reply(okReply(describeCall(call))))
   }
 
+  /** A sender that others may subscribe to: we take what it sends, and send nothing. */
+  #publish(command: NgPublish, reply: Reply): void {
+    const { table } = this.#parts
+    const call = table.get(command.callId) ?? table.create(copyString(command.callId), this)
+    if (call === null) {
+      reply(errorReply('MEDIA_CALLS_MAX', 'As many calls as may be are anchored.'))
+      return
+    }
+    const connect = (party: Party): void => {
+      party.service = { kind: 'play' }
+    }
+    this.#onCall(command, reply, (_call, done) =>
+      this.#negotiation.serve(call, command.fromTag, command.sdp, command.settings, connect, done, 'recvonly'),
+    )
+  }
+
+  /** A copy of what one party sends, offered to somebody new, whom the reply names by `to-tag`. */
+  #subscribe(call: MediaCall, command: NgSubscribeRequest, done: Reply): void {
+    const source = call.byTag(command.fromTag ?? command.fromTags[0] ?? null) ?? call.byLabel(command.label)
+    if (source === null) {
+      done(partyUnknown())
+      return
+    }
+    const tag = command.toTag ?? randomToken(this.#parts.random)
+    if (call.byTag(tag) !== null) {
+      done(errorReply('MEDIA_KEY_WRONG', 'The to-tag belongs to a party of the call.'))
+      return
+    }
+    const connect = (party: Party): void => {
+      party.subscribedTo = source
+      party.label = command.setLabel ?? command.toLabel ?? ''
+    }
+    const direction = command.settings.flags.has('inactive') ? 'inactive' : 'sendonly'
+    const answer: Reply = (reply) =>
+      done(
+        reply['result'] === 'ok'
+          ? { ...reply, 'to-tag': tag, 'from-tag': source.tag, 'from-tags': [source.tag] }
+          : reply,
+      )
+    this.#negotiation.serve(call, tag, '', command.settings, connect, answer, direction)
+  }
+
   /** The parties that a command is for; all of them when it names none. */
   #chosen(call: MediaCall, who: NgParticipant): readonly Party[] | null {
     const named = who.fromTag ?? who.label ?? who.address
@@ -442,7 +506,7 @@ export class GatewayControl implements MediaCallOwner {
     }
     const { table } = this.#parts
     const known = table.get(callId)
-    const call = known ?? table.create(Buffer.from(callId, 'latin1').toString('latin1'), this)
+    const call = known ?? table.create(copyString(callId), this)
     if (call === null) {
       reply(errorReply('MEDIA_CALLS_MAX', 'As many calls as may be are anchored.'))
       return
@@ -624,6 +688,10 @@ function serviceSettings(command: NgDictionary): NgSettings {
     receivedFrom: receivedFrom === '' ? null : receivedFrom,
     interface: name === '' ? null : name,
   }
+}
+
+function noOffer(): NgDictionary {
+  return errorReply('MEDIA_NO_OFFER', 'There is no offer that this could be the answer to.')
 }
 
 function partyUnknown(): NgDictionary {

@@ -24,6 +24,7 @@ import { type AnswerRefusal, answerOffer, isRefusal, makeOffer } from '#sdp/answ
 import { hasAttribute } from '#sdp/attributes.ts'
 import { answerCodecs, CODEC_POLICY_NONE, planCodecs } from '#sdp/codec-policy.ts'
 import { endpointOf } from '#sdp/connection.ts'
+import type { Direction } from '#sdp/direction.ts'
 import { isBundleOnly, type RemoteMedia, remoteMediaOf } from '#sdp/local-media.ts'
 import type { SdpIdentity } from '#sdp/next-origin.ts'
 import { type RelayedMedia, relayAnswer, relayOffer } from '#sdp/relay-description.ts'
@@ -112,6 +113,7 @@ export class OfferAnswer {
     settings: NgSettings,
     connect: (party: Party) => void,
     done: Reply,
+    direction: Direction = 'sendrecv',
   ): void {
     const offer = sdp === '' ? null : parseSdp(sdp)
     if (offer !== null && isSdpProblem(offer)) {
@@ -140,8 +142,8 @@ export class OfferAnswer {
         done(this.#abandoned(call, openReply(problem)))
         return
       }
-      if (offer === null) this.#offerOwn(party, media, settings, done)
-      else done(this.#answerOwn(call, party, media, offer, settings))
+      if (offer === null) this.#offerOwn(party, media, settings, direction, done)
+      else done(this.#answerOwn(call, party, media, offer, settings, direction))
       connect(party)
       this.wire(call)
     })
@@ -348,6 +350,7 @@ export class OfferAnswer {
     media: PartyMedia,
     offer: SessionDescription,
     settings: NgSettings,
+    direction: Direction,
   ): NgDictionary {
     const hop = this.#hop(media)
     const section = offer.media[media.index]
@@ -357,7 +360,7 @@ export class OfferAnswer {
     const local = localForAnswer(hop, remote, null, settings, settings)
     if (!isProtected(local))
       return this.#abandoned(call, errorReply('MEDIA_KEYS', 'The offer has no keys that we have.'))
-    const own = { local, codecs: this.#codecs, direction: 'sendrecv' as const, ptimeMs: null }
+    const own = { local, codecs: this.#codecs, direction, ptimeMs: null }
     const answer: SessionDescription | AnswerRefusal = answerOffer(offer, {
       identity: this.#identity(call, party),
       previous: party.told,
@@ -378,7 +381,7 @@ export class OfferAnswer {
     return okReply({ sdp: writeSdp(answer) })
   }
 
-  #offerOwn(party: Party, media: PartyMedia, settings: NgSettings, done: Reply): void {
+  #offerOwn(party: Party, media: PartyMedia, settings: NgSettings, direction: Direction, done: Reply): void {
     const hop = this.#hop(media)
     if (hop === null) {
       done(openReply('MEDIA_OPEN_FAILED'))
@@ -387,7 +390,7 @@ export class OfferAnswer {
     const protocol = settings.transportProtocol ?? 'RTP/AVP'
     const local = localForOffer(hop, { ...NOTHING_OFFERED, protocol }, settings)
     const identity = this.#identity(party.owner as MediaCall, party)
-    const own = { local, codecs: this.#codecs, direction: 'sendrecv' as const, ptimeMs: null }
+    const own = { local, codecs: this.#codecs, direction, ptimeMs: null }
     const offer = makeOffer({ identity, previous: party.told, name: '-', media: [{ kind: 'audio', own }] })
     const plan = planCodecs(this.#codecs, CODEC_POLICY_NONE, this.#codecs)
     party.told = offer
