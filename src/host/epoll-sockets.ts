@@ -104,6 +104,8 @@ export class EpollSockets implements MediaSockets {
   readonly #free: number[] = []
   #reports: (() => void)[] = []
   #count = 0
+  /** When the last wait ended, in milliseconds of `now`: the time of all its packets. */
+  wokenMs = 0
   /** System calls made for sending that the kernel refused. */
   refused = 0
 
@@ -182,6 +184,7 @@ export class EpollSockets implements MediaSockets {
     const calls = this.#calls
     const count = calls.epollWait(this.#epoll, this.#events.address, EVENTS_MAX, timeoutMs)
     if (count <= 0) return 0
+    this.wokenMs = this.#now()
     const words = this.#events.words
     let packets = 0
     for (let index = 0; index < count; index++) {

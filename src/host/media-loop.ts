@@ -13,9 +13,17 @@ const SLICE_MS = 200
 class LoopTime implements TimeSource {
   wakeMs = Number.POSITIVE_INFINITY
   onWake: (() => void) | null = null
+  readonly #sockets: EpollSockets
+
+  constructor(sockets: EpollSockets) {
+    this.#sockets = sockets
+  }
+
+  /** Whether packets are being served: one reading of the clock is for all that came together. */
+  serving = false
 
   now(): number {
-    return performance.now()
+    return this.serving ? this.#sockets.wokenMs : performance.now()
   }
 
   wallMs(): number {
@@ -41,7 +49,7 @@ export interface LoopOrders {
 /** Runs sockets and timers of one thread. */
 export class MediaLoop {
   readonly clock: TimerWheel
-  readonly #time = new LoopTime()
+  readonly #time: LoopTime
   readonly #sockets: EpollSockets
   readonly #orders: LoopOrders
   #planned = false
@@ -55,6 +63,7 @@ export class MediaLoop {
   constructor(sockets: EpollSockets, orders: LoopOrders, onFault: (error: unknown) => void) {
     this.#sockets = sockets
     this.#orders = orders
+    this.#time = new LoopTime(sockets)
     this.clock = new TimerWheel(this.#time, onFault)
     this.#time.onWake = () => this.start()
   }
@@ -79,7 +88,9 @@ export class MediaLoop {
     while (!this.#stopped && nowMs < endsMs) {
       if (this.#idle) break
       const waitMs = sockets.pending ? 0 : Math.ceil(Math.min(time.wakeMs - nowMs, WAIT_MS_MAX))
+      time.serving = true
       const packets = sockets.turn(Math.max(0, waitMs))
+      time.serving = false
       const wokenMs = performance.now()
       if (time.wakeMs <= wokenMs) {
         time.wakeMs = Number.POSITIVE_INFINITY
