@@ -123,11 +123,15 @@ export class CallTable {
 
   /** Remembers whose the stream's ports are. */
   index(media: PartyMedia): void {
-    for (const key of this.#keysOf(media.stream)) this.#locals.set(key, media)
+    this.unindex(media)
+    media.localKeys = this.#keysOf(media.stream)
+    for (const key of media.localKeys) this.#locals.set(key, media)
   }
 
+  /** Forgets them, also after the stream is gone. */
   unindex(media: PartyMedia): void {
-    for (const key of this.#keysOf(media.stream)) if (this.#locals.get(key) === media) this.#locals.delete(key)
+    for (const key of media.localKeys) if (this.#locals.get(key) === media) this.#locals.delete(key)
+    media.localKeys = []
   }
 
   /** Local addresses that are known. */

@@ -270,6 +270,14 @@ export class ControlStreams implements PlaneSink {
       this.#forget(stream)
       return
     }
+    if (stream.state === 'open') {
+      // It broke later: its call goes on without it until it is deleted or offered anew.
+      this.#log.event('error', 'MEDIA_STREAM_BROKEN', { reason, stream: stream.id })
+      stream.enter('closing')
+      this.#forget(stream)
+      stream.owner.onStreamFailed(stream, 'MEDIA_OPEN_FAILED')
+      return
+    }
     this.#streams.delete(stream.id)
     this.#clock.cancel(stream.timer)
     this.#pool.refuse(stream.pair)

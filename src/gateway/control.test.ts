@@ -163,6 +163,21 @@ test('A call in which nothing comes is reported once and removed after a while',
   assertNothingLeft(rig)
 })
 
+test('A stream that breaks later takes nothing with it, and a new offer opens another', () => {
+  const rig = controlRig()
+  const port = portOf(rig.command(OFFER))
+  rig.command(ANSWER)
+  const stream = rig.plane.idOf(port)
+  rig.plane.open.delete(stream)
+  rig.plane.report({ report: 'openFailed', stream, reason: 'EIO' })
+  const again = portOf(rig.command({ ...OFFER, 'to-tag': 'b' }))
+  assert.notEqual(again, port)
+  rig.command(ANSWER)
+  assert.equal(rig.plane.settingsOf(again)?.remote?.port, 5000)
+  rig.command({ command: 'delete', 'call-id': 'c', 'from-tag': 'a' })
+  assertNothingLeft(rig)
+})
+
 test('A notice ends the wait of who asked for it', () => {
   const rig = controlRig()
   const near = portOf(

@@ -69,6 +69,8 @@ export class PartyMedia implements ControlStreamOwner {
   /** Whether media of it is stopped, for everybody, and digits. */
   blockedMedia = false
   blockedDtmf = false
+  /** Under which local addresses the table knows it. */
+  localKeys: readonly string[] = []
   /** The playback under way; 0 none. */
   play = 0
   /** Nothing came for as long as is allowed. */
