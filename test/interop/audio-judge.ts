@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 const HEADER_OCTETS = 44
 const SAMPLE_OCTETS = 2
 
-/** The samples of a WAV file of 16 bits and one channel that may still be growing. */
+/** The first channel of a WAV file of 16 bits that may still be growing. */
 export class Recording {
   readonly samples: Int16Array
   readonly rate: number
@@ -25,11 +25,12 @@ export class Recording {
       return null
     }
     if (bytes.length < HEADER_OCTETS) return null
+    const frameOctets = bytes.readUInt16LE(22) * SAMPLE_OCTETS
     const rate = bytes.readUInt32LE(24)
-    const count = Math.floor((bytes.length - HEADER_OCTETS) / SAMPLE_OCTETS)
+    const count = frameOctets === 0 ? 0 : Math.floor((bytes.length - HEADER_OCTETS) / frameOctets)
     if (count < rate) return null
     const samples = new Int16Array(count)
-    for (let n = 0; n < count; n++) samples[n] = bytes.readInt16LE(HEADER_OCTETS + n * SAMPLE_OCTETS)
+    for (let n = 0; n < count; n++) samples[n] = bytes.readInt16LE(HEADER_OCTETS + n * frameOctets)
     return new Recording(samples, rate)
   }
 

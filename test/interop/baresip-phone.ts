@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 
@@ -44,8 +44,7 @@ export interface PhoneEvent {
 
 export class BaresipPhone {
   readonly user: string
-  /** What it heard: a WAV file that grows while it listens. */
-  readonly heard: string
+  readonly #folder: string
   readonly #child: ChildProcess
   readonly #control: Socket
   readonly #events: PhoneEvent[] = []
@@ -56,9 +55,9 @@ export class BaresipPhone {
   #unread = Buffer.alloc(0)
   #output: () => string
 
-  private constructor(user: string, heard: string, child: ChildProcess, control: Socket, output: () => string) {
+  private constructor(user: string, folder: string, child: ChildProcess, control: Socket, output: () => string) {
     this.user = user
-    this.heard = heard
+    this.#folder = folder
     this.#child = child
     this.#control = control
     this.#output = output
@@ -99,7 +98,14 @@ export class BaresipPhone {
     process.once('exit', kill)
     child.once('exit', () => process.removeListener('exit', kill))
     const socket = await control(controlPort, () => output)
-    return new BaresipPhone(options.user, join(own, 'heard.wav'), child, socket, () => output)
+    return new BaresipPhone(options.user, own, child, socket, () => output)
+  }
+
+  /** What it hears in its last call: a WAV file that grows while it listens; null before there is one. */
+  get heard(): string | null {
+    const files = readdirSync(this.#folder).filter((name) => name.endsWith('-dec.wav'))
+    const newest = files.sort().at(-1)
+    return newest === undefined ? null : join(this.#folder, newest)
   }
 
   /** Gives a command of baresip's menu: dial, accept, hangup, hold, resume … */
@@ -209,6 +215,10 @@ function configuration(folder: string, modules: string, controlPort: number, opt
     'module g711.so',
     ...(options.modules ?? []).map((name) => `module ${name}.so`),
     'module aufile.so',
+    'module aubridge.so',
+    // Writes what comes out of the decoder to a file: there is no loudspeaker.
+    'module sndfile.so',
+    `snd_path ${folder}`,
     'module uuid.so',
     'module_app account.so',
     'module_app menu.so',
@@ -219,10 +229,12 @@ function configuration(folder: string, modules: string, controlPort: number, opt
     'call_local_timeout 120',
     'call_max_calls 4',
     `audio_source aufile,${join(folder, 'tone.wav')}`,
-    `audio_player aufile,${join(folder, 'heard.wav')}`,
-    `audio_alert aufile,${join(folder, 'alert.wav')}`,
+    'audio_player aubridge,nowhere',
+    'audio_alert aubridge,nowhere',
     'ausrc_srate 8000',
     'auplay_srate 8000',
+    'ausrc_channels 1',
+    'auplay_channels 1',
     'rtp_ports 40000-49999',
     'rtcp_mux no',
     'dns_server 127.0.0.1:53',

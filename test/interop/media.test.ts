@@ -56,7 +56,8 @@ async function phones(
 async function hears(phone: BaresipPhone, what: string, wanted: (second: Recording) => boolean): Promise<void> {
   let seen = 'nothing'
   await until(`${phone.user} hears ${what}`, HEARD_MS, () => {
-    const second = Recording.read(phone.heard)?.lastSecond()
+    const file = phone.heard
+    const second = file === null ? undefined : Recording.read(file)?.lastSecond()
     if (second === undefined) return Promise.resolve(false)
     const shares = [440, 700, 1_004].map((hertz) => `${hertz} Hz ${second.share(hertz).toFixed(2)}`)
     seen = `power ${second.power.toFixed(0)}, ${shares.join(', ')}`
