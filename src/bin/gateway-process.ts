@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { GatewayPrompts } from '#bin/gateway-prompts.ts'
-import { mainAddress } from '#bin/machine.ts'
+import { machineName, mainAddress } from '#bin/machine.ts'
 import { GATHER_MICROS, startPlaneThread } from '#bin/plane-thread.ts'
 import { listenToSignals, type SignalSink } from '#bin/stop-signals.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
@@ -53,7 +53,7 @@ export class GatewayProcess implements SignalSink, TimerOwner {
   constructor(options: GatewayProcessOptions) {
     this.#options = options
     const { dataFolder, logLevel } = options
-    this.#ports = hostPorts({ dataFolder, logLevel, onFault: (error) => this.#die(error) })
+    this.#ports = hostPorts({ dataFolder, logLevel, nodeId: machineName(), onFault: (error) => this.#die(error) })
   }
 
   /** Takes commands. What prevents it goes to the supervisor, or to standard error, and ends the process. */

@@ -94,12 +94,15 @@ export class CarillonProcess {
       try {
         const stat = readFileSync(`/proc/${name}/stat`, 'latin1')
         const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-        if (parent === this.#child.pid) return Number(name)
+        if (parent !== this.#child.pid) continue
+        // Beside it runs the embedded media gateway.
+        const words = readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0')
+        if (words.includes('switch')) return Number(name)
       } catch {
         // It has ended meanwhile.
       }
     }
-    throw new Error('the supervisor has no child')
+    throw new Error('the supervisor has no switch')
   }
 
   /** All records in DATA/cdr, in the order of the files. */
