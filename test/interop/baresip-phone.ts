@@ -32,6 +32,8 @@ export interface PhoneOptions {
   readonly answers?: boolean
   /** Does not register: calls go to its address, and from it to `port` as they are. */
   readonly unregistered?: boolean
+  /** Its SIP port; without it a free one. */
+  readonly listenPort?: number
 }
 
 /** One event of baresip's ctrl_tcp module. */
@@ -224,7 +226,7 @@ function configuration(folder: string, modules: string, controlPort: number, opt
     'module_app menu.so',
     'module_app ctrl_tcp.so',
     `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
-    `sip_listen ${HOST}:0`,
+    `sip_listen ${HOST}:${options.listenPort ?? 0}`,
     'sip_verify_server no',
     'call_local_timeout 120',
     'call_max_calls 4',
