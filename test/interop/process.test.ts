@@ -85,11 +85,15 @@ class System {
     return (await fetch(`${this.url}/healthz`)).status
   }
 
-  /** The process number of the switch: the supervisor's only child. */
+  /** The process number of the switch: beside it the supervisor has the embedded media gateway. */
   switchPid(): number | null {
-    const pid = this.child.pid ?? 0
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()
-    return text === '' ? null : Number(text.split(' ')[0])
+    const children = readFileSync(`/proc/${this.child.pid}/task/${this.child.pid}/children`, 'utf8')
+    for (const pid of children.trim().split(' ')) {
+      if (pid === '') continue
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')
+      if (words.includes('switch')) return Number(pid)
+    }
+    return null
   }
 
   /** Runs a command of the command line against this system. */
