@@ -28,6 +28,17 @@ test('Each side has keys of its own: encrypted towards the offerer, plain toward
   assert.equal(keyOf(second['sdp']), keyOf(answered['sdp']))
 })
 
+test("RFC 4568 §6.1: the identifier of the far side's master key is that of the packets that are taken", () => {
+  const rig = controlRig()
+  const named = KEY.replace('\r\n', '|2^20|258:4\r\n')
+  const secure = sdp('198.51.100.1', 4000, `m=audio PORT RTP/SAVP 0\r\n${named}`)
+  rig.command({ command: 'offer', ...CALL, sdp: secure, 'transport-protocol': 'RTP/AVP' })
+  const answered = rig.command({ command: 'answer', ...CALL, 'to-tag': 'b', sdp: PLAIN })
+  const near = rig.plane.settingsOf(portOf(answered))
+  assert.deepEqual([...(near?.protectIn?.mki ?? [])], [0, 0, 1, 2])
+  assert.equal(near?.protectOut?.mki, undefined)
+})
+
 test('An encrypted offer whose answer has no key is not passed in the clear', () => {
   const rig = controlRig()
   const offered = rig.command({ command: 'offer', ...CALL, sdp: PLAIN, 'transport-protocol': 'RTP/SAVP' })

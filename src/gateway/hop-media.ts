@@ -1,26 +1,26 @@
 // One hop's side of a media line: what we write of ourselves towards a party, and what its stream is set to afterwards.
 
 import type { Endpoint } from '#core/net.ts'
-import { type Random, randomToken } from '#core/random.ts'
+import type { Random } from '#core/random.ts'
 import { SRTP_SUITES } from '#core/srtp-keys.ts'
 import type { ControlStream } from '#gateway/control-streams.ts'
 import type { MediaInterface } from '#gateway/gateway-settings.ts'
 import type { Agreement, PartyMedia } from '#gateway/party.ts'
 import type { DtlsSettings, Latching, SrtpKeys } from '#gateway/plane.ts'
 import type { NgSettings } from '#ng/ng-settings.ts'
+import { freshSdesKeys } from '#rtp/sdes-keys.ts'
 import { type CryptoAttribute, chooseCrypto, cryptoFrom, keyOctetsOf } from '#sdp/crypto-attribute.ts'
 import { answerSetup, bestFingerprint, type Setup } from '#sdp/dtls-attributes.ts'
 import { hostPriority, type IceCandidate } from '#sdp/ice-attributes.ts'
 import type { LocalDtls, LocalIce, LocalMedia, RemoteMedia } from '#sdp/local-media.ts'
 import { isRtp, type SdpCodec } from '#sdp/sdp-codec.ts'
+import { freshIceCredentials } from '#stun/ice-credentials.ts'
 
 type Suite = SrtpKeys['suite']
 
 /** In our order of preference. */
 const SUITES = Object.keys(SRTP_SUITES) as Suite[]
 const PTIME_MS = 20
-/** Octets of an ICE password: 144 bits or more in its alphabet (RFC 8445 §5.3 asks for 128). */
-const PASSWORD_TOKENS = 3
 
 /** What we are on one hop. */
 export interface Hop {
@@ -233,12 +233,7 @@ function answeredCrypto(hop: Hop, offered: RemoteMedia): CryptoAttribute[] {
 function keysFor(hop: Hop, suite: Suite): SrtpKeys {
   const known = hop.media.ownKeys.get(suite)
   if (known !== undefined) return known
-  const lengths = SRTP_SUITES[suite]
-  const masterKey = new Uint8Array(lengths.masterKey)
-  const masterSalt = new Uint8Array(lengths.masterSalt)
-  hop.random.bytes(masterKey)
-  hop.random.bytes(masterSalt)
-  const keys: SrtpKeys = { suite, masterKey, masterSalt }
+  const keys = freshSdesKeys(suite, hop.random)
   hop.media.ownKeys.set(suite, keys)
   return keys
 }
@@ -298,9 +293,9 @@ function dtlsOf(local: LocalDtls, remote: RemoteMedia): DtlsSettings | null {
 function localIce(hop: Hop, rtpOnly: boolean): LocalIce {
   const { media, random } = hop
   if (media.iceUfrag === '') {
-    media.iceUfrag = randomToken(random).slice(0, 8).padEnd(8, 'x')
-    for (let i = 0; i < PASSWORD_TOKENS; i++) media.icePassword += randomToken(random)
-    media.icePassword = media.icePassword.padEnd(24, 'x')
+    const { ufrag, password } = freshIceCredentials(random)
+    media.iceUfrag = ufrag
+    media.icePassword = password
   }
   const { host } = advertised(hop)
   const { local, localRtcp } = hop.stream.pair

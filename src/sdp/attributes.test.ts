@@ -183,6 +183,7 @@ test('a malformed crypto attribute is passed over', () => {
     `1 AES_CM_128_HMAC_SHA1_80 inline:${key}|2^49`,
     `1 AES_CM_128_HMAC_SHA1_80 inline:${key}|0`,
     `1 AES_CM_128_HMAC_SHA1_80 inline:${key}|1:129`,
+    `1 AES_CM_128_HMAC_SHA1_80 inline:${key}|256:1`,
     `1 AES_CM_128_HMAC_SHA1_80 inline:${key}|1:4|2^20`,
     `1 AES_CM_128_HMAC_SHA1_80 inline:${key};inline:${key}`,
     `1 AES_CM_128_HMAC_SHA1_80 inline:${key}|1:4;inline:${key}|2:5`,

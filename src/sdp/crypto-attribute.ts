@@ -85,17 +85,18 @@ export function cryptoText(crypto: CryptoAttribute): string {
   return [String(crypto.tag), crypto.suite, keys.join(';'), ...crypto.parameters].join(' ')
 }
 
-/** Master key and salt as octets; null for an unknown suite. */
+/** Master key, salt and identifier as octets; null for an unknown suite. */
 export function keyOctetsOf(
   suite: string,
   key: CryptoKey,
-): { readonly masterKey: Uint8Array; readonly masterSalt: Uint8Array } | null {
+): { readonly masterKey: Uint8Array; readonly masterSalt: Uint8Array; readonly mki?: Uint8Array } | null {
   const octets = suiteOctets(suite)
   if (octets === null) return null
   const bytes = Uint8Array.from(Buffer.from(key.keySalt, 'base64'))
   const end = octets.keyOctets + octets.saltOctets
   if (bytes.length !== end) return null
-  return { masterKey: bytes.slice(0, octets.keyOctets), masterSalt: bytes.slice(octets.keyOctets, end) }
+  const keys = { masterKey: bytes.slice(0, octets.keyOctets), masterSalt: bytes.slice(octets.keyOctets, end) }
+  return key.mki === null ? keys : { ...keys, mki: mkiOctets(key.mki) }
 }
 
 /** A key of our own as an attribute: no lifetime, no MKI, as most implementations read only that. */
@@ -164,5 +165,13 @@ function lifetimeText(lifetime: number): string {
 function parseMki(text: string): CryptoKey['mki'] {
   const match = /^(\d{1,309}):(\d{1,3})$/.exec(text)
   const octets = Number(match?.[2])
-  return match === null || octets < 1 || octets > 128 ? null : { value: match[1] ?? '', octets }
+  if (match === null || octets < 1 || octets > 128) return null
+  const mki = { value: match[1] ?? '', octets }
+  return BigInt(mki.value) < 1n << BigInt(8 * octets) ? mki : null
+}
+
+/** §6.1: the identifier as every packet carries it, big-endian (RFC 3711 §3.1). */
+function mkiOctets(mki: NonNullable<CryptoKey['mki']>): Uint8Array {
+  const digits = BigInt(mki.value).toString(16)
+  return Uint8Array.from(Buffer.from(digits.padStart(2 * mki.octets, '0'), 'hex'))
 }
