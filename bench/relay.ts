@@ -41,6 +41,7 @@ function settings(index: number): StreamSettings {
     // Stream n of the plane is party n − 1; the two of a call are neighbours.
     source: { kind: 'stream', stream: (index ^ 1) + 1 },
     reportsDtmf: false,
+    datagrams: false,
     passesDtmf: true,
     listensForTones: false,
     timeoutInitialMs: 0,

@@ -26,6 +26,7 @@ const SETTINGS: StreamSettings = {
   ice: null,
   source: { kind: 'stream', stream: 1 },
   reportsDtmf: false,
+  datagrams: false,
   passesDtmf: true,
   listensForTones: false,
   timeoutInitialMs: 0,

@@ -238,6 +238,7 @@ const DEFAULTS: StreamSettings = {
   signalledHost: null,
   sends: true,
   receives: true,
+  datagrams: false,
   payloads: [PCMU],
   ptimeMs: 20,
   protectIn: null,

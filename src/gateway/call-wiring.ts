@@ -33,6 +33,7 @@ function settingsOf(
     signalledHost: agreed.signalledHost,
     sends: receives(agreed.direction),
     receives: receiving,
+    datagrams: agreed.datagrams,
     payloads: agreed.payloads,
     ptimeMs: agreed.ptimeMs,
     protectIn: agreed.protectIn,
@@ -42,7 +43,7 @@ function settingsOf(
     source: sourceOf(call, media),
     reportsDtmf: call.reportsDtmf,
     passesDtmf: true,
-    listensForTones: call.listensForTones && !hasEvents && media.kind === 'audio',
+    listensForTones: call.listensForTones && !hasEvents && agreed.kind === 'audio',
     timeoutInitialMs: receiving ? settings.timeoutInitialMs : settings.timeoutHeldMs,
     timeoutMs: receiving ? settings.timeoutRunningMs : settings.timeoutHeldMs,
   }
@@ -57,7 +58,7 @@ function sourceOf(call: MediaCall, media: PartyMedia): Source {
   if (party.service?.kind === 'room') return { kind: 'room', room: party.service.room }
   const from = heardBy(party)?.medias[media.index]
   // One line became another (T.38): until both sides have it, nothing passes between them.
-  if (from?.stream == null || from.kind !== media.kind) return { kind: 'none' }
+  if (from?.stream == null || (from.agreed !== null && from.agreed.kind !== media.agreed?.kind)) return { kind: 'none' }
   return { kind: 'stream', stream: from.stream.id }
 }
 

@@ -122,6 +122,30 @@ test('A fax line in place of audio keeps the port and passes as datagrams withou
   assert.equal(portOf(offered), port)
   rig.command({ ...ANSWER, sdp: sdp('198.51.100.2', 5000, t38) })
   assert.deepEqual(rig.plane.settingsOf(port)?.payloads, [])
+  assert.equal(rig.plane.settingsOf(port)?.datagrams, true)
+  assert.equal(rig.plane.settingsOf(port)?.source.kind, 'stream')
+  assert.equal(portOf(rig.command({ ...OFFER, 'to-tag': 'b' })), port)
+  rig.command(ANSWER)
+  assert.equal(rig.plane.settingsOf(port)?.datagrams, false)
+  assert.deepEqual(
+    rig.plane.settingsOf(port)?.payloads.map(({ encoding }) => encoding),
+    ['PCMU', 'PCMA', 'TELEPHONE-EVENT'],
+  )
+})
+
+test('A fax line that the other side refuses leaves the audio as it is', () => {
+  const rig = controlRig()
+  const port = portOf(rig.command(OFFER))
+  const near = portOf(rig.command(ANSWER))
+  const t38 = sdp('198.51.100.1', 4000, 'm=image PORT udptl t38\r\na=T38FaxVersion:0\r\n')
+  rig.command({ ...OFFER, 'to-tag': 'b', sdp: t38 })
+  // The re-INVITE failed; something else wires the call anew.
+  rig.command({ ...OFFER, 'to-tag': 'b', flags: ['detect DTMF'] })
+  rig.command(ANSWER)
+  for (const local of [port, near]) {
+    assert.equal(rig.plane.settingsOf(local)?.datagrams, false)
+    assert.equal(rig.plane.settingsOf(local)?.source.kind, 'stream')
+  }
 })
 
 test('An echo is its own source, a conference has one room by name, and both are answered by the gateway', () => {

@@ -115,9 +115,12 @@ export function agreementOf(
 ): Agreement {
   const rtcpMux = local.rtcpMux && remote.rtcpMux
   const endpoint = rewritten(remote.endpoint, hop.stream.family, signalled)
-  const rtcp = rtcpMux ? null : rewritten(remote.rtcpEndpoint, hop.stream.family, signalled)
+  const datagrams = !isRtp(local.protocol)
+  const rtcp = rtcpMux || datagrams ? null : rewritten(remote.rtcpEndpoint, hop.stream.family, signalled)
   const keys = isOfferer ? keysAsAnswerer(hop, local, remote) : keysAsOfferer(hop, local, remote)
   return {
+    kind: remote.kind,
+    datagrams,
     remote: endpoint,
     remoteRtcp: rtcp,
     rtcpMux,

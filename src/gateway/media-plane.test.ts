@@ -153,6 +153,41 @@ test('junk, short, oversized, unknown and repeated packets are dropped and count
   })
 })
 
+test('T.38: datagrams pass as they are both ways, their sources are latched, and audio is back afterwards', () => {
+  const rig = new PlaneRig()
+  const { local, localOther, alice } = pair(rig, { latching: 'first' }, { latching: 'first' })
+  rig.speak(alice, local, 2)
+  rig.take(BOB)
+  const moved = at(ALICE.host, 4_800)
+  const fax = { datagrams: true, payloads: [], latching: 'first' } as const
+  rig.set(1, { remote: at(ALICE.host, 4_700), source: { kind: 'stream', stream: 2 }, ...fax })
+  rig.set(2, { remote: BOB, source: { kind: 'stream', stream: 1 }, ...fax })
+  const udptl = Buffer.from('0001 06 00112233445566 00 00'.replaceAll(' ', ''), 'hex')
+  rig.receive(udptl, moved, local)
+  rig.receive(udptl, BOB, localOther)
+  assert.deepEqual(
+    rig.sent.map(({ to, bytes }) => [to.port, bytes.equals(udptl)]),
+    [
+      [BOB.port, true],
+      [moved.port, true],
+    ],
+  )
+  rig.sent.length = 0
+  rig.receive(udptl, MALLORY, local)
+  rig.receive(Buffer.alloc(2_000), moved, local)
+  rig.clock.pass(10_000)
+  assert.deepEqual(rig.sent, [])
+  assert.deepEqual(rig.facts(1).dropped, { MEDIA_SOURCE: 1, MEDIA_OVERSIZED: 1 })
+  rig.set(1, { remote: ALICE, source: { kind: 'stream', stream: 2 } })
+  rig.set(2, { remote: BOB, source: { kind: 'stream', stream: 1 } })
+  rig.receive(udptl, ALICE, local)
+  rig.speak(alice, local, 2)
+  assert.deepEqual(
+    rig.take(BOB).map(({ bytes }) => bytes.length),
+    [172, 172],
+  )
+})
+
 test('RTCP on the RTP port is not relayed as RTP', () => {
   const rig = new PlaneRig()
   const { local, alice } = pair(rig)

@@ -238,10 +238,9 @@ export class OfferAnswer {
             }
           : null,
       )
-      far.media.kind = section.kind
-      far.media.protocol = local.protocol
-      near.media.kind = section.kind
-      near.media.protocol = section.protocol
+      // A line that carries something keeps it until the answer: the offer may be refused.
+      if (far.media.agreed === null) far.media.carries(section.kind, local.protocol)
+      if (near.media.agreed === null) near.media.carries(section.kind, section.protocol)
       // Nothing is agreed before the answer; but of a first offer it is known where the offerer is: for early announcements.
       if (first) this.#provisional(near, remote, plan.accepted, settings)
     })
@@ -326,8 +325,8 @@ export class OfferAnswer {
     if (/SAVP/i.test(line.local.protocol) && agreedFar.dtls === null && agreedFar.protectOut === null) return null
     near.media.agreed = agreementOf(near, local, offererSays, codecs, exchange.settings, address, true)
     far.media.agreed = agreedFar
-    near.media.kind = offered.kind
-    far.media.kind = offered.kind
+    near.media.carries(offered.kind, offered.protocol)
+    far.media.carries(offered.kind, line.local.protocol)
     return {
       local,
       codecs: audio ? codecs : null,

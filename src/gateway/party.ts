@@ -14,6 +14,9 @@ export const FORK_TAGS_MAX = 32
 
 /** What was agreed with a party for one media line: what its stream is set to. */
 export interface Agreement {
+  /** audio, image …; and whether it is no RTP. */
+  readonly kind: string
+  readonly datagrams: boolean
   readonly remote: Endpoint | null
   readonly remoteRtcp: Endpoint | null
   readonly rtcpMux: boolean
@@ -83,6 +86,12 @@ export class PartyMedia implements ControlStreamOwner {
   constructor(party: Party, index: number) {
     this.party = party
     this.index = index
+  }
+
+  /** What the line is, from now on. */
+  carries(kind: string, protocol: string): void {
+    this.kind = kind
+    this.protocol = protocol
   }
 
   onStreamOpened(): void {

@@ -47,6 +47,8 @@ export interface StreamSettings {
   /** RFC 3264 §6.1, as seen from us: whether we send to it, and take what it sends. */
   readonly sends: boolean
   readonly receives: boolean
+  /** What comes is no RTP (UDPTL of T.38) and is passed on as it is, to streams that take such. */
+  readonly datagrams: boolean
   /** In order of preference; the first audio format is what is sent when a conversion is needed. */
   readonly payloads: readonly PayloadFormat[]
   /** Milliseconds of audio in a packet that we make. */

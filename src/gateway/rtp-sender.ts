@@ -70,6 +70,15 @@ export class RtpSender {
     if (this.destination !== null && !this.locked && octets > 0) this.#send(packet, octets)
   }
 
+  /** Sends what is no RTP as it is: nowhere when there are keys, which it could not be protected with. */
+  sendDatagram(bytes: Buffer, octets: number): void {
+    if (this.destination === null || this.locked || this.#context !== null) return
+    if (this.tap !== null) this.tap.onSent(bytes, octets)
+    this.packets++
+    this.octets += octets
+    ;(this.#socket as MediaSocket).send(bytes, octets, this.destination)
+  }
+
   #send(bytes: Buffer, octets: number): void {
     if (this.tap !== null) this.tap.onSent(bytes, octets)
     const context = this.#context

@@ -195,6 +195,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     this.#address(settings)
     this.#setRtcp(settings)
     this.#hear(settings.source)
+    if (settings.datagrams) this.#sound?.convert(false)
     if (settings.source.kind === 'room') this.#soundOf().enterRoom(this.#home.room(settings.source.room))
     else this.#sound?.enterRoom(null)
     if (settings.listensForTones || this.#sound !== null) this.#soundOf().onSettings()
@@ -234,6 +235,10 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   /** A datagram on the RTP port: RTP, and with mux RTCP, STUN and DTLS (RFC 7983 §7). Hot path. */
   receive(bytes: Buffer, octets: number, source: MediaSource): void {
     if (this.settings === null) return
+    if (this.settings.datagrams) {
+      this.#receiveDatagram(this.settings, bytes, octets, source)
+      return
+    }
     const first = octets < 2 ? 0 : (bytes[0] as number)
     if (first < 128 || first > 191) {
       this.#receiveOther(bytes, octets, source, first)
@@ -246,7 +251,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
 
   /** RTCP, on its own port or the other's. */
   receiveRtcp(bytes: Buffer, octets: number, source: MediaSource): void {
-    if (this.settings === null || this.#reports === null) return
+    if (this.settings === null || this.#reports === null || this.settings.datagrams) return
     const nowMs = this.#home.ports.clock.now()
     // Whoever may send RTP may send RTCP, from any port of the same host: it has one of its own (RFC 3550 §11).
     const remote = this.#latch.destination
@@ -321,6 +326,31 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     else if (this.#input !== null) this.#feed(this.#input, bytes, offset, payloadOctets, format, nowMs)
     this.#pass(bytes, octets, format, payloadOctets, nowMs)
     return true
+  }
+
+  /** What is no RTP, such as UDPTL (T.38): latched and counted as RTP is, and passed on as it came. */
+  #receiveDatagram(settings: StreamSettings, bytes: Buffer, octets: number, source: MediaSource): void {
+    const nowMs = this.#home.ports.clock.now()
+    const known = this.#latch.accepts(source, nowMs)
+    if (octets === 0) this.#drops.add('MEDIA_MALFORMED')
+    else if (octets > PACKET_OCTETS_MAX) this.#drops.add('MEDIA_OVERSIZED')
+    else if (!known && (!settings.receives || !this.#latch.mayLearn(source, nowMs))) this.#drops.add('MEDIA_SOURCE')
+    else if (!settings.receives) this.#drops.add('MEDIA_HELD')
+    else if (!this.#withinRate(nowMs)) this.#drops.add('MEDIA_RATE_MAX')
+    else if (this.#locked || this.#contextIn !== null) this.#drops.add('MEDIA_UNPROTECTED')
+    else {
+      if (!known) this.#learn(source, nowMs)
+      this.#packets++
+      this.#octets += octets
+      this.#receivedMs = nowMs
+      if (this.#timedOut) this.#watchSilence()
+      if (this.#recording?.paced === false) this.#recordPacket(bytes, octets)
+      if (this.#blocksMedia) return
+      for (const listener of this.listeners) {
+        const { settings: to, sender } = listener
+        if (to?.datagrams && to.sends) sender.sendDatagram(bytes, octets)
+      }
+    }
   }
 
   #refuse(code: DropCode): false {
@@ -635,7 +665,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     const { clock, random, sockets } = this.#home.ports
     const { remoteRtcp, rtcpMux } = settings
     this.#remoteRtcp = remoteRtcp === null ? null : sockets.destination(remoteRtcp)
-    if (remoteRtcp === null && !rtcpMux) {
+    if (settings.datagrams || (remoteRtcp === null && !rtcpMux)) {
       this.#reports?.stop()
       return
     }
