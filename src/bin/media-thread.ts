@@ -15,6 +15,7 @@ import { epollCalls } from '#host/epoll-calls.ts'
 import { EpollSockets } from '#host/epoll-sockets.ts'
 import { SystemMediaFiles } from '#host/media-files.ts'
 import { MediaLoop } from '#host/media-loop.ts'
+import { NftRelay } from '#host/nft-relay.ts'
 import type { CertificatePair } from '#host/self-signed.ts'
 import { systemClock } from '#host/system-clock.ts'
 import { SystemRandom } from '#host/system-random.ts'
@@ -75,6 +76,7 @@ const plane = new MediaPlane(
     codecs: new CodecSet(await audioCodecs(log)),
     files: new SystemMediaFiles(),
     dtls: certificate === null ? null : openSslDtls(certificate, clock),
+    kernel: new NftRelay(log),
   },
   sink,
 )

@@ -39,6 +39,8 @@ export interface KernelRelay {
   add(pair: KernelRelayPair): KernelRelayId | string
   /** Ends a relay at once: the next packet is user space's. Its last counts; null when there is no such relay. */
   remove(id: KernelRelayId): KernelRelayCounts | null
+  /** As {@link remove}, of a relay that the kernel did not serve though packets came for it. */
+  abandon(id: KernelRelayId): KernelRelayCounts | null
   /** Its counts so far; null when there is no such relay. */
   counts(id: KernelRelayId): KernelRelayCounts | null
   /** Ends all. */

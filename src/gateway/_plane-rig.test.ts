@@ -2,6 +2,7 @@
 
 import type { AudioCodecs } from '#core/audio-codec.ts'
 import type { Clock, Timer } from '#core/clock.ts'
+import type { KernelRelay } from '#core/kernel-relay.ts'
 import type { MediaFile, MediaFiles } from '#core/media-files.ts'
 import type { DatagramSink, DatagramSocket, Endpoint, Net } from '#core/net.ts'
 import type { Random } from '#core/random.ts'
@@ -143,7 +144,7 @@ export class PlaneRig {
   readonly #bound = new Map<string, DatagramSink>()
   #query = 0
 
-  constructor() {
+  constructor(kernel: KernelRelay | null = null) {
     const net = { udp: (local: Endpoint, sink: DatagramSink) => this.#udp(local, sink) } as unknown as Net
     const libraries: AudioCodecs = { available: [], encoder: () => null, decoder: () => null }
     const files: MediaFiles = {
@@ -162,6 +163,7 @@ export class PlaneRig {
         codecs: new CodecSet(libraries),
         files,
         dtls: null,
+        kernel,
       },
       { onReport: (report) => this.reports.push(report) },
     )

@@ -80,6 +80,16 @@ export class Latch {
     return true
   }
 
+  /** The far side was heard by another way. */
+  hear(nowMs: number): void {
+    this.#heardMs = nowMs
+  }
+
+  /** Whether packets were accepted from where we send to. */
+  get isLatched(): boolean {
+    return this.#accepted !== null
+  }
+
   /** Whether a packet that {@link accepts} refused may make its source the far side: ask before the packet is checked at any cost. */
   mayLearn(source: MediaSource, nowMs: number): boolean {
     const rank = this.#rankOf(source)

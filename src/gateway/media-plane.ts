@@ -2,6 +2,7 @@
 
 import { assert } from '#core/assert.ts'
 import { Timer } from '#core/clock.ts'
+import { KernelPath } from '#gateway/kernel-path.ts'
 import { Pacer } from '#gateway/pacer.ts'
 import type { Order, Plane, PlaneSink, Report, StreamId } from '#gateway/plane.ts'
 import { Room } from '#gateway/room.ts'
@@ -18,6 +19,7 @@ const AWAITED_MAX = 1_024
 export class MediaPlane implements Plane, StreamHome {
   readonly ports: PlanePorts
   readonly pacer: Pacer
+  readonly kernel: KernelPath | null
   readonly #sink: PlaneSink
   readonly #streams = new Map<StreamId, Stream>()
   readonly #rooms = new Map<number, Room>()
@@ -30,6 +32,8 @@ export class MediaPlane implements Plane, StreamHome {
     this.ports = ports
     this.#sink = sink
     this.pacer = new Pacer(ports.clock)
+    const relay = ports.kernel ?? null
+    this.kernel = relay?.available === true ? new KernelPath(ports.clock, relay) : null
   }
 
   /** Streams open or opening. */
@@ -55,6 +59,7 @@ export class MediaPlane implements Plane, StreamHome {
   /** Closes every stream without a word: the process ends. */
   close(): void {
     for (const stream of [...this.#streams.values()]) stream.close()
+    this.kernel?.close()
     this.ports.clock.cancel(this.#reporting)
   }
 

@@ -70,6 +70,13 @@ export class RtpSender {
     if (this.destination !== null && !this.locked && octets > 0) this.#send(packet, octets)
   }
 
+  /** Packets of the source passed to the far side unchanged by another way; `payloadOctets` are without their headers. */
+  passed(packets: number, octets: number, payloadOctets: number): void {
+    this.packets += packets
+    this.octets += octets
+    this.outgoing.passed(packets, payloadOctets)
+  }
+
   /** Sends what is no RTP as it is: nowhere when there are keys, which it could not be protected with. */
   sendDatagram(bytes: Buffer, octets: number): void {
     if (this.destination === null || this.locked || this.#context !== null) return

@@ -3,10 +3,12 @@
 import type { AudioCodecs } from '#core/audio-codec.ts'
 import type { Clock } from '#core/clock.ts'
 import type { Dtls } from '#core/dtls.ts'
+import type { KernelRelay } from '#core/kernel-relay.ts'
 import type { Log } from '#core/log.ts'
 import type { MediaFiles } from '#core/media-files.ts'
 import type { MediaSockets } from '#core/media-sockets.ts'
 import type { Random } from '#core/random.ts'
+import type { KernelPath } from '#gateway/kernel-path.ts'
 import type { Pacer } from '#gateway/pacer.ts'
 import type { Report, StreamId } from '#gateway/plane.ts'
 import type { Room } from '#gateway/room.ts'
@@ -23,11 +25,15 @@ export interface PlanePorts {
   readonly files: MediaFiles | null
   /** Null: no DTLS-SRTP; a stream that asks for it stays without keys and passes nothing. */
   readonly dtls: Dtls | null
+  /** Where settled relays move to; null or absent: all stay here. */
+  readonly kernel?: KernelRelay | null
 }
 
 export interface StreamHome {
   readonly ports: PlanePorts
   readonly pacer: Pacer
+  /** Null: every relay stays in user space. */
+  readonly kernel: KernelPath | null
   /** To the sink, after the present event. */
   report(report: Report): void
   stream(id: StreamId): Stream | null

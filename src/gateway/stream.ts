@@ -2,6 +2,7 @@
 
 import { assert } from '#core/assert.ts'
 import { Timer } from '#core/clock.ts'
+import type { RelaySide } from '#core/kernel-relay.ts'
 import {
   type MediaDestination,
   type MediaSink,
@@ -13,6 +14,7 @@ import type { Endpoint } from '#core/net.ts'
 import { type SrtpKeys, sameSrtpKeys } from '#core/srtp-keys.ts'
 import { AudioInput } from '#gateway/audio-input.ts'
 import { type DropCode, DropCounts } from '#gateway/drop-counts.ts'
+import { isPlain, KERNEL_SETTLED_MS, type KernelEntry, type KernelLeg, samePayloads } from '#gateway/kernel-path.ts'
 import { Latch } from '#gateway/latch.ts'
 import {
   type FormatTable,
@@ -49,6 +51,11 @@ export const PACKET_OCTETS_MAX = 1_500
 export const PACKETS_PER_S_MAX = 1_000
 /** So long after somebody last listened, decoding ends. */
 const INPUT_UNUSED_MS = 1_000
+/** Somebody who was heard within this speaks. */
+const SPEAKS_MS = 1_000
+/** Octets of IP and UDP headers, by address family, in what the kernel counts; and of RTP's fixed header. */
+const TRANSPORT_OCTETS: Readonly<Record<4 | 6, number>> = { 4: 28, 6: 48 }
+const RTP_OCTETS = 12
 /** Streams that may hear the same stream. */
 export const LISTENERS_MAX = 64
 
@@ -95,13 +102,17 @@ class StreamPort implements MediaSink {
 }
 
 /** A stream. Orders come from the plane, packets from the sockets. */
-export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
+export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, KernelLeg {
   readonly id: StreamId
   state: StreamState = 'opening'
   settings: StreamSettings | null = null
   readonly sender: RtpSender
   /** Who hears what comes in here. Kept by the listeners themselves. */
   readonly listeners: Stream[] = []
+  kernelEntry: KernelEntry | null = null
+  kernelAttempts = 0
+  readonly packetsPerSMax = PACKETS_PER_S_MAX
+  readonly #dscp: number
   readonly #home: StreamHome
   readonly #latch: Latch
   readonly #port: StreamPort
@@ -118,6 +129,8 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   #encoding = ''
   #receivedMs = Number.NEGATIVE_INFINITY
   #activeMs = 0
+  /** When something of the stream last changed. */
+  #changedMs = 0
   #timedOut = false
   #windowMs = 0
   #windowPackets = 0
@@ -144,6 +157,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     this.#home = home
     this.id = id
     this.#local = local
+    this.#dscp = dscp
     const { sockets, random } = home.ports
     this.#latch = new Latch(sockets)
     this.sender = new RtpSender(random)
@@ -181,6 +195,8 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
 
   /** Takes settings over, as a whole. */
   set(settings: StreamSettings): void {
+    this.#changes()
+    this.kernelAttempts = 0
     const first = this.settings === null
     const received = this.settings?.receives === true
     this.settings = settings
@@ -204,11 +220,13 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   }
 
   block(media: boolean, dtmf: boolean): void {
+    this.#changes()
     this.#blocksMedia = media
     this.#blocksDtmf = dtmf
   }
 
   play(play: number, segments: readonly Segment[], repeat: number): void {
+    this.#changes()
     if (this.settings !== null) this.#soundOf().play(play, segments, repeat)
   }
 
@@ -218,6 +236,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
 
   /** Records into that file, or no more. */
   record(file: string | null, format: 'wav' | 'pcap'): void {
+    this.#changes()
     const before = this.#recording
     this.#recording = null
     this.sender.tap = null
@@ -300,6 +319,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     const known = this.#latch.accepts(source, nowMs)
     if (!known && (!settings.receives || !this.#latch.mayLearn(source, nowMs))) return this.#refuse('MEDIA_SOURCE')
     if (!settings.receives) return this.#refuse('MEDIA_HELD')
+    if (this.kernelEntry !== null && known && !this.#home.kernel?.onStray(this)) return this.#refuse('MEDIA_LATE')
     const format = this.#formats[(bytes[1] as number) & 0x7f] as PayloadFormat | null
     if (format === null) return this.#refuse('MEDIA_PAYLOAD')
     if (!this.#withinRate(nowMs)) return this.#refuse('MEDIA_RATE_MAX')
@@ -400,11 +420,82 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     }
     if (sound !== null && !event) sound.convert(false)
     this.sender.encoding = from.#encoding
-    if (rtpSsrc(bytes) === this.sender.outgoing.ssrc) from.#drops.add('MEDIA_LOOP')
+    const { outgoing } = this.sender
+    if (outgoing.packets === 0 && this.#mayPassUnchanged(from, settings)) {
+      outgoing.beginAs(bytes)
+      this.#home.kernel?.watch(this)
+    }
+    if (rtpSsrc(bytes) === outgoing.ssrc && outgoing.packets > 0 && !outgoing.isUnchanged) from.#drops.add('MEDIA_LOOP')
     else this.sender.relay(bytes, octets, type, clockRate, payloadOctets, event, nowMs)
   }
 
+  /** Whether packets may leave as they come, so that the kernel can take over one day. */
+  #mayPassUnchanged(from: Stream, settings: StreamSettings): boolean {
+    if (this.#home.kernel?.available !== true || from === this || from.settings === null) return false
+    return isPlain(settings) && isPlain(from.settings)
+  }
+
+  kernelPeer(nowMs: number): Stream | null {
+    const peer = this.#heard
+    if (peer === null || peer === this || peer.#heard !== this) return null
+    if (!this.#isSettled(nowMs) || !peer.#isSettled(nowMs)) return null
+    return samePayloads(this.settings?.payloads ?? [], peer.settings?.payloads ?? []) ? peer : null
+  }
+
+  /** Whether this stream passes everything on unchanged, has been heard for a while, and asks for nothing else. */
+  #isSettled(nowMs: number): boolean {
+    const { settings, sender } = this
+    return (
+      this.state === 'open' &&
+      this.kernelEntry === null &&
+      settings !== null &&
+      isPlain(settings) &&
+      this.listeners.length === 1 &&
+      nowMs - this.#changedMs >= KERNEL_SETTLED_MS &&
+      nowMs - this.#receivedMs < SPEAKS_MS &&
+      this.#latch.isLatched &&
+      sender.destination !== null &&
+      sender.outgoing.isUnchanged &&
+      this.#recording === null &&
+      !this.#blocksMedia &&
+      !this.#blocksDtmf &&
+      this.#sound?.speaks !== true &&
+      this.#events?.isActive !== true
+    )
+  }
+
+  relaySide(): RelaySide {
+    const remote = this.sender.destination?.endpoint ?? this.#local
+    return { local: this.#local, remote, dscp: this.#dscp }
+  }
+
+  onKernelCounts(received: number, receivedOctets: number, sent: number, sentOctets: number, nowMs: number): void {
+    const headers = TRANSPORT_OCTETS[this.#local.family]
+    if (received > 0) {
+      this.#packets += received
+      this.#octets += receivedOctets - received * headers
+      this.#receivedMs = nowMs
+      this.#latch.hear(nowMs)
+      if (this.#timedOut) this.#watchSilence()
+    }
+    if (sent > 0) this.sender.passed(sent, sentOctets - sent * headers, sentOctets - sent * (headers + RTP_OCTETS))
+  }
+
+  onKernelLeft(): void {
+    this.#changedMs = this.#home.ports.clock.now()
+    // What it sent meanwhile was not lost, though nobody here saw it.
+    const source = this.#statistics.current
+    if (source !== null) this.#statistics.remove(source.ssrc)
+  }
+
+  /** Something of the stream is about to change: its packets are wanted here. */
+  #changes(): void {
+    this.#changedMs = this.#home.ports.clock.now()
+    this.#home.kernel?.leave(this)
+  }
+
   facts(): StreamFacts {
+    this.#home.kernel?.refresh(this)
     const source = this.#statistics.current
     const session = this.#reports?.session ?? null
     const roundTripMs = session?.roundTripMs ?? -1
@@ -513,6 +604,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
       this.sender.destination = null
       return
     }
+    this.#changes()
     const before = this.#latch.remote
     this.#latch.choose(remote.source, this.#home.ports.clock.now())
     this.sender.destination = this.#latch.destination
@@ -531,6 +623,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   /** Closes the sockets and lets go of everybody. Reports nothing. */
   close(): void {
     if (this.state === 'closed') return
+    this.#home.kernel?.forget(this)
     this.#reports?.bye()
     this.#enter('closed')
     this.#home.ports.clock.cancel(this.#silence)
@@ -697,6 +790,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   }
 
   #learn(source: MediaSource, nowMs: number): void {
+    this.#changes()
     const moved = this.#latch.learn(source, nowMs)
     if (this.settings !== null) this.#address(this.settings)
     const remote = this.#latch.remote
@@ -732,6 +826,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
     if (heard === this.#heard) return
     this.#unhear()
     if (heard === null || heard.listeners.length >= LISTENERS_MAX) return
+    heard.#changes()
     this.#heard = heard
     heard.listeners.push(this)
     this.sender.outgoing.switchSource()
@@ -740,6 +835,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink {
   #unhear(): void {
     const heard = this.#heard
     if (heard === null) return
+    this.#changes()
     this.#heard = null
     this.#map = null
     this.#sound?.convert(false)

@@ -13,6 +13,9 @@ import { sourceOf } from '#host/socket-name.ts'
 /** Relays of one process. */
 export const KERNEL_RELAYS_MAX = 8_192
 
+/** So many relays in a row that relay nothing, and no more is tried. */
+const ABANDONED_MAX = 3
+
 const ACCOUNTING = '/proc/sys/net/netfilter/nf_conntrack_acct'
 /** Type numbers by which nft shows sets: ipv4_addr, ipv6_addr, inet_service; six bits each in a concatenation. */
 const SERVICE_TYPE = 13
@@ -74,6 +77,8 @@ export class NftRelay implements KernelRelay {
   #socket: NetfilterSocket | null = null
   #conntrack: Conntrack | null = null
   #lastId = 0
+  /** Relays abandoned since one was seen to relay. */
+  #abandoned = 0
 
   /** Makes the tables. Where that is not possible, an event says so, once, and {@link available} is false. */
   constructor(log: Log) {
@@ -135,6 +140,13 @@ export class NftRelay implements KernelRelay {
     return total(relay)
   }
 
+  abandon(id: KernelRelayId): KernelRelayCounts | null {
+    const counts = this.remove(id)
+    // Something else of the system, such as a firewall, keeps what it should forward: no further call has to suffer from it.
+    if (++this.#abandoned >= ABANDONED_MAX) this.#give('INEFFECTIVE')
+    return counts
+  }
+
   counts(id: KernelRelayId): KernelRelayCounts | null {
     const relay = this.#relays.get(id)
     if (relay === undefined) return null
@@ -177,6 +189,7 @@ export class NftRelay implements KernelRelay {
 
   /** The kernel does not do it, or no more: every stream stays in user space. */
   #give(reason: string): void {
+    if (this.#socket === null && this.#lastId > 0) return
     this.#shut()
     this.#log.event('info', 'KERNEL_RELAY_UNAVAILABLE', { reason })
   }
@@ -225,6 +238,7 @@ export class NftRelay implements KernelRelay {
     }
     if (flow.id !== relay.flowId) relay.before = total(relay)
     relay.flowId = flow.id
+    this.#abandoned = 0
     relay.flow = {
       firstPackets: flow.packets,
       firstOctets: flow.octets,

@@ -117,6 +117,47 @@ test('a telephone-event keeps its timestamp and does not take the marker of the 
   assert.deepEqual(relay(out, 7, 7, 160 + 800, 120), { sequence: 16, timestamp: 960, marker: false })
 })
 
+test('the first source goes out unchanged when it is to, and so it does after its packets passed by another way', () => {
+  const out = new OutgoingStream(OWN, 10, 5)
+  const header = (ssrc: number, sequence: number, timestamp: number): void => {
+    writeRtpHeader(bytes, 0, false, sequence & 0xffff, timestamp, ssrc)
+  }
+  const fields = (): number[] => [rtpSsrc(bytes), rtpSequence(bytes), rtpTimestamp(bytes)]
+  header(7, 65_530, 1_000)
+  out.beginAs(bytes)
+  assert.ok(out.relay(bytes, 0, 8000, 160, false))
+  assert.deepEqual(fields(), [7, 65_530, 1_000])
+  assert.equal(out.isUnchanged, true)
+  out.passed(100, 16_000)
+  assert.deepEqual([out.packets, out.octets, out.sequence, out.cycles], [101, 16_160, 94, 65_536])
+  header(7, 4_000, 900_000)
+  assert.ok(out.relay(bytes, 9_000, 8000, 160, false))
+  assert.deepEqual(fields(), [7, 4_000, 900_000])
+  out.passed(100, 16_000)
+  header(8, 20, 30)
+  assert.ok(out.relay(bytes, 12_000, 8000, 160, false))
+  assert.deepEqual(fields(), [8, 20, 30], 'another SSRC of the same party')
+  assert.equal(out.isUnchanged, true)
+})
+
+test('what is made after packets passed by another way has numbers of its own', () => {
+  const out = new OutgoingStream(OWN, 10, 5)
+  writeRtpHeader(bytes, 0, false, 100, 1_000, 7)
+  out.beginAs(bytes)
+  assert.ok(out.relay(bytes, 0, 8000, 160, false))
+  out.passed(3_200, 512_000)
+  assert.deepEqual(make(out, 64_020), { sequence: 100 + 3_200 + 100 + 1, timestamp: 1_000 + 8 * 64_020, marker: true })
+  assert.equal(out.isUnchanged, false)
+})
+
+test('what is late of a source is not sent with the number of what was made since', () => {
+  const out = new OutgoingStream(OWN, 0, 0)
+  relay(out, 1, 65_501, 0, 5)
+  make(out, 10)
+  relay(out, 2, 21, 0, 15)
+  assert.equal(relay(out, 1, 65_502, 160, 20)?.sequence, 3)
+})
+
 test('§6.4.1: the timestamp of a report is of its moment', () => {
   const out = new OutgoingStream(OWN, 10, 1000)
   relay(out, 7, 1, 0, 500)

@@ -22,6 +22,13 @@ const TIMESTAMP_AHEAD_MS_MAX = 2000
 const PACKET_MS_MAX = 200
 /** Ticks further apart than this belong to two playbacks. */
 const STANDSTILL_MS = 1000
+/**
+ * What passed by (see {@link OutgoingStream.passed}) is counted, but packets that were lost before it are not: another source
+ * goes on this much further, so that its numbers are new. A thirty-second of what passed, within these bounds.
+ */
+const PASSED_LOST_SHARE = 32
+const PASSED_LOST_MIN = 16
+const PASSED_LOST_MAX = 1000
 /** Assumed before two packets of one source have told. */
 const PACKET_MS_DEFAULT = 20
 
@@ -58,6 +65,8 @@ export class OutgoingStream {
   #tickTimestamp = 0
   #tickMs = 0
   #tickRate = 8000
+  /** Packets that passed by since the last one that was sent here. */
+  #passed = 0
 
   /** Starts at random numbers, as §5.1 asks; the caller draws them. Sequence numbers below 2^15 suit SRTP (RFC 3711 §3.3.1). */
   constructor(ssrc: number, sequence: number, timestamp: number) {
@@ -75,7 +84,8 @@ export class OutgoingStream {
     const ssrc = rtpSsrc(bytes)
     const inSequence = rtpSequence(bytes)
     const inTimestamp = rtpTimestamp(bytes)
-    if (ssrc !== this.#inSsrc || this.#generating) {
+    if (this.#passed > 0 && this.#inSsrc !== NO_SSRC && !this.#generating) this.#resume(ssrc, inSequence, inTimestamp)
+    else if (ssrc !== this.#inSsrc || this.#generating) {
       if (ssrc === this.#formerSsrc && !this.#generating) {
         const late = (inSequence + this.#formerSequenceOffset) & 0xffff
         const before = sequenceDistance(late, this.#firstSequence)
@@ -116,6 +126,7 @@ export class OutgoingStream {
     if (!this.#generating || clockRate !== this.#tickRate || standstill) timestamp = this.#continued(nowMs, clockRate)
     if (!this.#generating) {
       this.#markNext = true
+      this.#skipPassed()
       if (this.packets > 0) this.switches += 1
     }
     this.#generating = true
@@ -154,6 +165,36 @@ export class OutgoingStream {
     this.#markNext = true
   }
 
+  /**
+   * The first packet of all goes out as it is, and what follows of its source too (see {@link isUnchanged}). To be called
+   * before {@link relay}, and only while nothing was sent.
+   */
+  beginAs(bytes: Uint8Array): void {
+    this.ssrc = rtpSsrc(bytes)
+    this.sequence = (rtpSequence(bytes) - 1) & 0xffff
+    this.timestamp = rtpTimestamp(bytes)
+  }
+
+  /** Whether what comes from the present source goes out with the SSRC, sequence numbers and timestamps that it came with. */
+  get isUnchanged(): boolean {
+    return (
+      this.packets > 0 &&
+      this.#inSsrc === this.ssrc &&
+      !this.#generating &&
+      (this.#sequenceOffset & 0xffff) === 0 &&
+      (this.#timestampOffset | 0) === 0
+    )
+  }
+
+  /** Packets of the present source reached the far side {@link isUnchanged unchanged} by another way; `octets` are of payload. */
+  passed(packets: number, octets: number): void {
+    if (packets <= 0) return
+    this.packets += packets
+    this.octets += octets
+    this.#passed += packets
+    this.#advance(packets)
+  }
+
   /** Another SSRC, after a collision (§8.2); counts begin anew (§6.4.1). */
   changeSsrc(ssrc: number): void {
     this.ssrc = ssrc
@@ -187,7 +228,9 @@ export class OutgoingStream {
   }
 
   #adopt(ssrc: number, inSequence: number, inTimestamp: number, nowMs: number, clockRate: number): void {
-    this.#formerSsrc = this.#inSsrc === ssrc ? NO_SSRC : this.#inSsrc
+    this.#skipPassed()
+    // What was made after the former source has taken the numbers of what may still come of it.
+    this.#formerSsrc = this.#generating || this.#inSsrc === ssrc ? NO_SSRC : this.#inSsrc
     this.#formerSequenceOffset = this.#sequenceOffset
     this.#formerTimestampOffset = this.#timestampOffset
     this.#formerFirstSequence = this.#firstSequence
@@ -200,6 +243,32 @@ export class OutgoingStream {
     this.#timestampOffset = timestampDistance(inTimestamp, this.#continued(nowMs, clockRate))
     this.#markNext = true
     if (this.packets > 0) this.switches += 1
+  }
+
+  /** The source went on unchanged while its packets passed by: nobody knows better than it where it is. */
+  #resume(ssrc: number, inSequence: number, inTimestamp: number): void {
+    this.#passed = 0
+    this.ssrc = ssrc
+    this.#inSsrc = ssrc
+    this.#formerSsrc = NO_SSRC
+    this.#inSequence = inSequence
+    this.#inTimestamp = inTimestamp
+    this.#firstSequence = inSequence
+    this.sequence = (inSequence - 1) & 0xffff
+    this.timestamp = inTimestamp
+  }
+
+  #skipPassed(): void {
+    if (this.#passed === 0) return
+    const lost = Math.trunc(this.#passed / PASSED_LOST_SHARE)
+    this.#advance(Math.min(PASSED_LOST_MAX, Math.max(PASSED_LOST_MIN, lost)))
+    this.#passed = 0
+  }
+
+  #advance(packets: number): void {
+    const sequence = this.sequence + packets
+    this.cycles += sequence - (sequence % SEQUENCE_SPACE)
+    this.sequence = sequence % SEQUENCE_SPACE
   }
 
   /** Keeps the time base when a source that goes on changes its own. */
