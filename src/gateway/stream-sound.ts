@@ -55,6 +55,11 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     return this.#playback !== null || this.#events.isBusy || this.#digits.length > 0
   }
 
+  /** Whether what is heard is converted. */
+  get converts(): boolean {
+    return this.#converting
+  }
+
   /** Whether the tone of a digit sounds now, which others get as an event. */
   get suspectsTone(): boolean {
     return this.#detector?.suspects === true

@@ -19,6 +19,7 @@ import { Latch } from '#gateway/latch.ts'
 import {
   type FormatTable,
   formatTable,
+  isAudio,
   PAYLOAD_CONVERT,
   PAYLOAD_EVENT,
   payloadMap,
@@ -56,6 +57,8 @@ const SPEAKS_MS = 1_000
 /** Octets of IP and UDP headers, by address family, in what the kernel counts; and of RTP's fixed header. */
 const TRANSPORT_OCTETS: Readonly<Record<4 | 6, number>> = { 4: 28, 6: 48 }
 const RTP_OCTETS = 12
+/** Our SSRC changes once in so long: ten of the longest intervals of RTCP (RFC 3550 §8.2). */
+const COLLISION_MS = 75_000
 /** Streams that may hear the same stream. */
 export const LISTENERS_MAX = 64
 
@@ -132,6 +135,9 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
   /** When something of the stream last changed. */
   #changedMs = 0
   #timedOut = false
+  /** The clock rate of the last speech; 0 none yet. */
+  #audioRate = 0
+  #collidedMs = Number.NEGATIVE_INFINITY
   #windowMs = 0
   #windowPackets = 0
   #blocksMedia = false
@@ -290,7 +296,23 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
         return
       }
     }
-    if (!reports.receive(bytes, octets)) this.#drops.add('MEDIA_MALFORMED')
+    if (reports.receive(bytes, octets)) this.#passRtcp(bytes, octets)
+    else this.#drops.add('MEDIA_MALFORMED')
+  }
+
+  /** Between two parties whose packets are only relayed, reports are theirs: losses and round trip are those of the whole way. */
+  #passRtcp(bytes: Buffer, octets: number): void {
+    const peer = this.#heard
+    if (peer === null || peer === this || !this.#relays(peer) || !peer.#relays(this)) return
+    const back = this.sender.outgoing
+    const backSource = peer.#statistics.source(back.relayedSsrc)
+    peer.#reports?.pass(bytes, octets, { toward: peer.sender.outgoing, back, backSource })
+  }
+
+  /** Whether what comes from `from`, and nothing else, goes to the far side as it is. */
+  #relays(from: Stream): boolean {
+    const sound = this.#sound
+    return this.#heard === from && from.listeners.length === 1 && sound?.converts !== true && sound?.speaks !== true
   }
 
   /** STUN and DTLS (RFC 7983 §7); everything else is junk. */
@@ -337,7 +359,16 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     this.#octets += octets
     this.#receivedMs = nowMs
     this.#encoding = format.encoding
-    const reception = this.#statistics.receive(bytes, nowMs, format.clockRate, payloadOctets)
+    if (isAudio(format)) this.#audioRate = format.clockRate
+    // The timestamps of events and noise at another rate than the speech say nothing of the network.
+    const clockRate = format.clockRate === this.#audioRate ? this.#audioRate : 0
+    const statistics = this.#statistics
+    statistics.ownSsrc = this.sender.outgoing.ssrc
+    let reception = statistics.receive(bytes, nowMs, clockRate, payloadOctets)
+    if (reception === 'collision') {
+      if (!this.#leaveSsrc(nowMs)) return this.#refuse('MEDIA_LOOP')
+      reception = statistics.receive(bytes, nowMs, clockRate, payloadOctets)
+    }
     if (reception === 'duplicate') return this.#refuse('MEDIA_DUPLICATE')
     if (reception === 'jump') return this.#refuse('MEDIA_SEQUENCE')
     if (this.#timedOut) this.#watchSilence()
@@ -371,6 +402,21 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
         if (to?.datagrams && to.sends) sender.sendDatagram(bytes, octets)
       }
     }
+  }
+
+  /**
+   * The far side sends with the SSRC that we chose: ours changes (RFC 3550 §8.2). Once in a while only: who goes on with each new
+   * one sends us our own packets, and is a loop.
+   */
+  #leaveSsrc(nowMs: number): boolean {
+    if (nowMs - this.#collidedMs < COLLISION_MS) return false
+    this.#collidedMs = nowMs
+    const { outgoing } = this.sender
+    const ssrc = this.#home.ports.random.uint32()
+    if (this.#reports === null) outgoing.changeSsrc(ssrc)
+    else this.#reports.changeSsrc(ssrc)
+    this.#statistics.ownSsrc = ssrc
+    return true
   }
 
   #refuse(code: DropCode): false {
@@ -506,7 +552,17 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
       lost,
       jitterMs: source === null ? -1 : source.jitterMs,
       roundTripMs,
-      mos: this.#packets === 0 ? -1 : mos(this.#encoding, lost, this.#packets, roundTripMs, source?.jitterMs ?? 0),
+      mos:
+        this.#packets === 0
+          ? -1
+          : mos(
+              this.#encoding,
+              lost,
+              this.#packets,
+              source?.pattern.burstRatio ?? 1,
+              roundTripMs,
+              source?.jitterMs ?? 0,
+            ),
       encoding: this.#encoding,
     }
     const remoteLost = session?.remoteLost ?? -1
@@ -518,7 +574,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
       lost: remoteLost,
       jitterMs: remoteJitterMs,
       roundTripMs,
-      mos: remoteLost < 0 ? -1 : mos(encoding, remoteLost, packets - remoteLost, roundTripMs, remoteJitterMs),
+      mos: remoteLost < 0 ? -1 : mos(encoding, remoteLost, packets - remoteLost, 1, roundTripMs, remoteJitterMs),
       encoding,
     }
     const silentMs = this.#receivedMs < 0 ? -1 : this.#home.ports.clock.now() - this.#receivedMs
@@ -850,9 +906,16 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
 }
 
 /** The mean opinion score of one direction (ITU-T G.107), as far as it is known. */
-function mos(encoding: string, lost: number, received: number, roundTripMs: number, jitterMs: number): number {
+function mos(
+  encoding: string,
+  lost: number,
+  received: number,
+  burstRatio: number,
+  roundTripMs: number,
+  jitterMs: number,
+): number {
   const lossRate = lost <= 0 ? 0 : lost / Math.max(1, lost + received)
   // A receiver's buffer holds about twice the jitter (G.1020), and the usual packet is 20 ms.
   const delayMs = mouthToEarMs(roundTripMs, 2 * jitterMs, 20)
-  return quality({ encoding, lossRate, burstRatio: 1, delayMs }).mos
+  return quality({ encoding, lossRate, burstRatio, delayMs }).mos
 }

@@ -23,6 +23,8 @@ const SENT_WITHIN_MS = 15_000
 const SUMMARY_SEQUENCES_MAX = 65_534
 /** Not available (RFC 3611 §4.7.4, §4.7.5). */
 const UNAVAILABLE = 127
+/** Sender reports and reference times that are remembered, for what the party tells of them. */
+const SENT_REPORTS = 8
 /** Standard concealment, adaptive buffer, rate unknown (RFC 3611 §4.7.6). */
 const RX_CONFIG = 0xf0
 
@@ -67,6 +69,10 @@ export class RtcpSession implements RtcpSink {
   #referenceMs = 0
   #arrivalMs = 0
   #arrivalMiddle = 0
+  /** The NTP times that were sent to the party, and ours at those moments: middles, and 0 for none. */
+  readonly #sentTimes = new Uint32Array(SENT_REPORTS)
+  readonly #sentMiddles = new Uint32Array(SENT_REPORTS)
+  #sentAt = 0
   #sentMs = Number.NEGATIVE_INFINITY
   #packetsReported = 0
   #saidBye = false
@@ -108,6 +114,11 @@ export class RtcpSession implements RtcpSink {
     return writer.bytes.subarray(0, writer.length)
   }
 
+  /** Another's sender report was passed on to the party; `middle` is of its NTP time, which may be of any clock. */
+  passed(middle: number, wallMs: number): void {
+    this.#remember(middle, wallMs)
+  }
+
   /** Whether the party said BYE for the source that was heard last. */
   get saidBye(): boolean {
     return this.#saidBye
@@ -124,8 +135,7 @@ export class RtcpSession implements RtcpSink {
     this.remoteLost = block.cumulativeLost
     this.remoteFractionLost = block.fractionLost
     this.remoteJitterMs = (block.jitter * 1000) / this.#outgoing.clockRate
-    const ms = roundTripMs(this.#arrivalMiddle, block.lastSr, block.delaySinceLastSr)
-    if (ms >= 0) this.roundTripMs = ms
+    this.#measure(block.lastSr, block.delaySinceLastSr)
   }
 
   onCname(_ssrc: number, cname: string): void {
@@ -145,8 +155,7 @@ export class RtcpSession implements RtcpSink {
 
   onDelaySinceReference(_reporter: number, ssrc: number, lastRr: number, delay: number): void {
     if (ssrc !== this.#outgoing.ssrc) return
-    const ms = roundTripMs(this.#arrivalMiddle, lastRr, delay)
-    if (ms >= 0) this.roundTripMs = ms
+    this.#measure(lastRr, delay)
   }
 
   onVoipMetrics(_reporter: number, metrics: VoipMetrics): void {
@@ -162,11 +171,26 @@ export class RtcpSession implements RtcpSink {
   /** SR when something was sent since the last report or the one before it (§6.4), else RR. */
   #begin(nowMs: number, wallMs: number): RtcpWriter {
     const { ssrc, packets, octets } = this.#outgoing
+    this.#remember(ntpMiddle(ntpSeconds(wallMs), ntpFraction(wallMs)), wallMs)
     if (packets !== this.#packetsReported) this.#sentMs = nowMs
     this.#packetsReported = packets
     if (packets === 0 || nowMs - this.#sentMs > SENT_WITHIN_MS) return this.#writer.receiverReport(ssrc)
     const timestamp = this.#outgoing.timestampAt(nowMs)
     return this.#writer.senderReport(ssrc, ntpSeconds(wallMs), ntpFraction(wallMs), timestamp, packets, octets)
+  }
+
+  #remember(middle: number, wallMs: number): void {
+    this.#sentTimes[this.#sentAt] = middle
+    this.#sentMiddles[this.#sentAt] = ntpMiddle(ntpSeconds(wallMs), ntpFraction(wallMs))
+    this.#sentAt = (this.#sentAt + 1) % SENT_REPORTS
+  }
+
+  /** The round trip to the party from what it tells of an NTP time: of our own, or of one that was passed on to it. */
+  #measure(last: number, delay: number): void {
+    const at = last === 0 ? -1 : this.#sentTimes.lastIndexOf(last)
+    if (at < 0) return
+    const ms = roundTripMs(this.#arrivalMiddle, this.#sentMiddles[at] as number, delay)
+    if (ms >= 0) this.roundTripMs = ms
   }
 
   #reported(): SourceStatistics[] {
