@@ -1,7 +1,17 @@
 // The back-to-back user agent: one call, its caller and the forks towards its callee (RFC 3261 §6 B2BUA, §16.7; RFC 7092 §3.2).
 
 import { Branch, type BranchOwner, EARLY_DIALOGS_MAX, type Pair } from '#call/branch.ts'
-import type { CalleeTarget, CallFacts, CallHost, CallPlan, CallRefusal, Stage } from '#call/call-host.ts'
+import type {
+  CalleeTarget,
+  CallFacts,
+  CallHost,
+  CallImage,
+  CallPlan,
+  CallRefusal,
+  CdrFacts,
+  KeptCall,
+  Stage,
+} from '#call/call-host.ts'
 import { CallRecord } from '#call/call-record.ts'
 import { fromValue, identityLines } from '#call/caller-identity.ts'
 import { invitePassOn, requestPassOn, responsePassOn } from '#call/pass-on.ts'
@@ -56,14 +66,15 @@ interface Failure {
   readonly cause?: number
 }
 
-export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, TimerOwner, FaultOwner {
+export class Call implements BranchOwner, BridgeOwner, KeptCall, SessionUser, InviteServerUser, TimerOwner, FaultOwner {
   state: State = 'routing'
   readonly facts: CallFacts
   readonly stack: SipStack
   readonly mediaSession: MediaSession
   readonly record: CallRecord
   readonly #host: CallHost
-  readonly #invite: InviteServerTransaction
+  /** Null in a call that an earlier process answered. */
+  readonly #inviteIn: InviteServerTransaction | null
   /** The INVITE, until the call is answered or refused: what later stages are made from. */
   #request: Request | null
   readonly #branches: Branch[] = []
@@ -84,15 +95,81 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   #seized: string | null = null
   #longerTries = 0
 
-  constructor(host: CallHost, facts: CallFacts, invite: InviteServerTransaction) {
+  private constructor(
+    host: CallHost,
+    facts: CallFacts,
+    invite: InviteServerTransaction | null,
+    media: MediaSession,
+    record: CallRecord,
+  ) {
     this.#host = host
     this.stack = host.stack
     this.facts = facts
-    this.#invite = invite
-    this.#request = invite.request
-    invite.user = this
-    this.mediaSession = host.media.open(invite.request.callId)
-    this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.stack.clock)
+    this.#inviteIn = invite
+    this.#request = invite?.request ?? null
+    this.mediaSession = media
+    this.record = record
+  }
+
+  /** The call that `invite` asks for; {@link start} or {@link refuse} follows. */
+  static invited(host: CallHost, facts: CallFacts, invite: InviteServerTransaction): Call {
+    const { request, toTag, flow } = invite
+    const record = CallRecord.begun(toTag, facts, request, flow, host.stack.clock)
+    const call = new Call(host, facts, invite, host.media.open(request.callId), record)
+    invite.user = call
+    return call
+  }
+
+  /**
+   * Goes on with a call that an earlier process answered and wrote down: BYE, re-INVITE, refreshes and the record, as if
+   * nothing had happened. Its trunk channels are the host's to count. `evidenceAt` is the last sign of life of that process.
+   */
+  static resumed(host: CallHost, facts: CallFacts, start: CdrFacts, evidenceAt: number, image: CallImage): Call {
+    const { stack, sessions } = host
+    const record = CallRecord.resumed(start, facts, stack.clock, evidenceAt)
+    const caller = start.legs.find(({ side }) => side === 'caller')
+    const call = new Call(host, facts, null, host.media.open(caller?.callId ?? start.callId), record)
+    const inbound = Session.fromImage(stack, image.caller, call, sessions, facts.sessionTimer)
+    const outbound = Session.fromImage(stack, image.callee, call, sessions, facts.sessionTimer)
+    call.#pair = { inbound, outbound, number: image.branch, remoteRseq: 0, isDescribed: false, racks: [] }
+    call.#seized = start.egressTrunkGroup
+    call.state = 'connected'
+    if (facts.intermediateMs > 0) stack.clock.arm(call.#recordTimer, 'intermediate', facts.intermediateMs)
+    stack.clock.arm(call.#durationTimer, 'duration', Math.max(0, facts.durationMaxMs - record.durationMs))
+    return call
+  }
+
+  /** Finds the paths of a resumed call again, once the sockets are bound. */
+  reconnect(image: CallImage): void {
+    const pair = this.#pair
+    if (pair === null) return
+    const { transport } = this.stack.layer
+    for (const [session, { dialog }] of [
+      [pair.inbound, image.caller],
+      [pair.outbound, image.callee],
+    ] as const) {
+      const { path } = dialog
+      if (path === null || session.dialog.flow !== null) continue
+      session.dialog.flow = transport.flowFrom(path.transport, path.local, path.remote)
+    }
+  }
+
+  /** The call written down, when it is answered and at rest. */
+  image(): CallImage | null {
+    const pair = this.#pair
+    if (this.state !== 'connected' || pair === null || pair.inbound.isEnded || pair.outbound.isEnded) return null
+    if (pair.inbound.dialog.state !== 'confirmed' || pair.outbound.dialog.state !== 'confirmed') return null
+    return { caller: pair.inbound.image(), callee: pair.outbound.image(), branch: pair.number }
+  }
+
+  get #invite(): InviteServerTransaction {
+    assert(this.#inviteIn !== null, 'a call that is being set up has its INVITE')
+    return this.#inviteIn
+  }
+
+  /** Whether the caller's INVITE has its final response. */
+  get #isInviteAnswered(): boolean {
+    return this.#inviteIn?.isAnswered ?? true
   }
 
   /** Sends the call on its way. */
@@ -399,7 +476,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
 
   onCancel(_transaction: InviteServerTransaction, cancel: Request): void {
     this.stack.faults.active = this
-    if (this.state === 'released' || this.#invite.isAnswered) return
+    if (this.state === 'released' || this.#isInviteAnswered) return
     const reason = cancel.header(HeaderId.reason)
     if (this.state === 'connected') {
       // Answered, but the 2xx still waits for a PRACK of the caller (RFC 3262 §3).
@@ -415,7 +492,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
 
   /** Ends a call that is not answered: final response to the caller, CANCEL to all branches. */
   #giveUp(party: ReleaseParty, status: number, code: string, cause: number, cancelHeaders: string): void {
-    if (!this.#invite.isAnswered) {
+    if (!this.#isInviteAnswered) {
       const lines = party === 'caller' ? '' : reasonLine(cause)
       this.#invite.respond(status, reasonPhrase(status), lines)
     }
@@ -503,6 +580,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
 
   onBridgeDone(bridge: RequestBridge): void {
     this.#bridges.delete(bridge)
+    // A re-INVITE is kept with its ACK; an UPDATE has none.
+    if (bridge.method === 'UPDATE') this.#keep()
   }
 
   onBridgeLost(session: Session): void {
@@ -516,12 +595,16 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   onSessionAck(session: Session, ack: Request): void {
     this.stack.faults.active = this
     const waiting = this.#ackAnswer
-    if (waiting === null || waiting.from !== session) return
+    if (waiting === null || waiting.from !== session) {
+      this.#keep()
+      return
+    }
     this.#ackAnswer = null
     const pair = this.#pairOf(session)
     const type = ack.header(HeaderId.contentType) ?? 'application/sdp'
     const send = (body: string): void => {
       if (!waiting.to.isEnded) waiting.to.acknowledge(waiting.sequence, type, body)
+      this.#keep()
     }
     if (pair === null || !ack.hasSdp) send('')
     else this.#pass(session === pair.inbound ? 'caller' : 'callee', pair.number, 'answer', ack.body, send)
@@ -550,7 +633,8 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
       session.end()
       return
     }
-    const code = LOSS_CODES[loss]
+    if (!session.isProven) this.record.endedBefore()
+    const code = session.isProven ? LOSS_CODES[loss] : 'NODE_RESTART'
     if (this.state === 'connected') {
       const cause = loss === 'noAck' ? 102 : 41
       this.#release('switch', code, cause, reasonLine(cause))
@@ -573,7 +657,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   /** A broken invariant in this call: it alone ends (DESIGN §4). */
   onFault(_error: unknown): void {
     if (this.state === 'released') return
-    const status = this.#invite.isAnswered ? 200 : 500
+    const status = this.#isInviteAnswered ? 200 : 500
     if (status === 500) this.#invite.respond(500)
     this.#cancelBranches(null, '')
     this.#acknowledgeOwed()
@@ -590,7 +674,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   #release(party: ReleaseParty, code: string, cause: number, headers: string): void {
     const pair = this.#pair
     assert(pair !== null, 'a connected call has two sides')
-    const isAnswered = this.#invite.isAnswered
+    const isAnswered = this.#isInviteAnswered
     const status = isAnswered ? 200 : party === 'caller' ? 487 : party === 'callee' ? 480 : 504
     // A record stands before anything of the release is on the wire to the other side.
     this.#finish(party, status, code, cause)
@@ -611,6 +695,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
   /** Writes the record and lets go of everything that the call holds. Branches that are still open end by themselves. */
   #finish(party: ReleaseParty, status: number, code: string, cause: number): void {
     if (this.state === 'released' || this.state === 'releasing') return
+    const isKept = this.state === 'connected'
     this.#enter('releasing')
     const clock = this.stack.clock
     clock.cancel(this.#ringTimer)
@@ -622,6 +707,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null
     this.#host.writeRecord(this.record.end(party, status, code, cause))
+    if (isKept) this.#host.forget(this.record.callId)
     this.#host.onCallEnded(this, this.record.summary(party, status, code))
     const bridges = [...this.#bridges]
     this.#bridges.clear()
@@ -634,7 +720,7 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     if (this.state !== 'releasing' || this.#branches.some((branch) => branch.isOpen)) return
     this.#enter('released')
     // Transactions outlive the call by 32 seconds; nothing of the call is to be kept for that.
-    this.#invite.user = null
+    if (this.#inviteIn !== null) this.#inviteIn.user = null
     for (const branch of this.#branches) {
       for (const pair of branch.pairs.values()) this.#endPair(pair)
       branch.detach()
@@ -708,12 +794,12 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
     this.#pairCount += 1
     const inboundTag = this.#pairCount === 1 ? this.#invite.toTag : this.stack.layer.mint()
     const inboundDialog = Dialog.fromRequest(request, inboundTag, 0)
-    inboundDialog.flow = pinnedFlow(this.#invite.flow, request, this.facts.pinCaller)
+    inboundDialog.pin(pinnedFlow(this.#invite.flow, request, this.facts.pinCaller))
     const inbound = new Session(this.stack, inboundDialog, this, this.#host.sessions, sessionTimer)
     inbound.attach(this.#invite)
     const outgoing = branch.client.request
     const outboundDialog = Dialog.fromResponse(outgoing, tagOf(outgoing.from), response)
-    outboundDialog.flow = pinnedFlow(branch.client.flow, response, branch.target.trunkGroup === null)
+    outboundDialog.pin(pinnedFlow(branch.client.flow, response, branch.target.trunkGroup === null))
     const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, branch.timer)
     outbound.notePeer(response)
     if (request.hasSdp) outbound.offer = 'local'
@@ -747,6 +833,10 @@ export class Call implements BranchOwner, BridgeOwner, SessionUser, InviteServer
         if (!branch.isOpen) pair.outbound.end()
       }
     }
+  }
+
+  #keep(): void {
+    if (this.state === 'connected') this.#host.keep(this.record.callId, this)
   }
 
   #pass(side: MediaSide, branch: number, role: DescriptionRole, body: string, sink: (body: string) => void): void {

@@ -16,7 +16,17 @@ import {
 } from '#border/request-screen.ts'
 import { TrunkLoad } from '#border/trunk-load.ts'
 import { Call } from '#call/call.ts'
-import type { CallFacts, CallHost, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
+import type {
+  CallFacts,
+  CallHost,
+  CallImage,
+  CallPlan,
+  CallRefusal,
+  CallSummary,
+  CdrFacts,
+  KeptCall,
+} from '#call/call-host.ts'
+import type { CallerIdentity } from '#call/caller-identity.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter } from '#core/counters.ts'
 import { endpointText, type TlsContext } from '#core/net.ts'
@@ -38,9 +48,11 @@ import { SESSION_METHODS } from '#sip/session.ts'
 import { answerSessionTimer, type SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 import { type RequestUser, TransactionLayer } from '#sip/transaction-layer.ts'
+import { parseUri } from '#sip/uri.ts'
 import { CallFaults } from '#switch/call-faults.ts'
+import { CallJournal } from '#switch/call-journal.ts'
 import { CallPlanner } from '#switch/call-planner.ts'
-import { CdrJournal, interruptedStop } from '#switch/cdr-journal.ts'
+import { CdrJournal, type InterruptedCall, interruptedStop } from '#switch/cdr-journal.ts'
 import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
 import { peerAt, peerSender, type Sender, subscriberSender } from '#switch/sender.ts'
 import { SessionIndex } from '#switch/session-index.ts'
@@ -144,6 +156,9 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly #ports: Ports
   readonly #observer: SwitchObserver
   readonly #journal: CdrJournal
+  readonly #callJournal: CallJournal
+  /** Calls of an earlier process whose paths are not found again yet. */
+  readonly #resumed = new Map<Call, CallImage>()
   readonly #location: Location
   readonly #authenticator: Authenticator
   readonly #registrar: Registrar
@@ -199,7 +214,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       nodeId: options.nodeId,
       recordsPerFileMax: settings.cdr.fileRecordsMax,
     })
-    for (const call of this.#journal.interrupted) this.#journal.append(interruptedStop(call))
+    this.#callJournal = new CallJournal(ports)
     this.#location = new Location(ports)
     this.#authenticator = new Authenticator(
       ports,
@@ -216,6 +231,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#callsAnswered = counters.counter('carillon_calls_answered_total', 'Calls answered.')
     this.#faults = counters.counter('carillon_faults_total', 'Broken invariants; each ended one call.')
     counters.gauge('carillon_calls', 'Calls up or being set up.', () => this.#calls.size)
+    this.#resumeCalls()
     counters.gauge('carillon_sessions', 'Dialogs held.', () => this.sessions.size)
   }
 
@@ -228,6 +244,8 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   onListening(): void {
     this.#state = 'running'
     this.#reason = ''
+    for (const [call, image] of this.#resumed) call.reconnect(image)
+    this.#resumed.clear()
     this.#watchPeers()
     this.#observer.onReady(this.#listening())
   }
@@ -273,6 +291,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.stack.layer.transport.stop()
     this.#location.close()
     this.#journal.close()
+    this.#callJournal.close()
   }
 
   status(): SwitchStatus {
@@ -435,7 +454,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     const facts = this.#callFacts(snapshot, sender, mark, maxForwards ?? 0)
     const { ingress } = sender
     this.#startedInSecond += 1
-    const call = new Call(this, facts, transaction)
+    const call = Call.invited(this, facts, transaction)
     const group = facts.ingressTrunkGroup
     const isBlocked = group !== null && !this.seizeTrunk(group)
     this.#calls.set(call, { ingress, channel: isBlocked ? null : group })
@@ -503,6 +522,55 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       loopMark: mark,
       maxForwards,
     }
+  }
+
+  /**
+   * Goes on with the calls that an earlier process answered. One that was not at rest yet when it died, or that nobody can
+   * read, is closed: its record says so.
+   */
+  #resumeCalls(): void {
+    const resumed = new Set<string>()
+    for (const interrupted of this.#journal.interrupted) {
+      const { start } = interrupted
+      const image = this.#callJournal.find(start.callId)
+      if (image === null) this.#journal.append(interruptedStop(interrupted))
+      else {
+        this.#resume(interrupted, image)
+        resumed.add(start.callId)
+      }
+    }
+    this.#callJournal.keepOnly(resumed)
+    if (resumed.size > 0) this.#ports.log.event('info', 'CALLS_RESUMED', { calls: resumed.size })
+  }
+
+  #resume({ start, evidenceAt }: InterruptedCall, image: CallImage): void {
+    const { ingressTrunkGroup, egressTrunkGroup } = start
+    const user = parseUri(start.caller)?.user ?? ''
+    const ingress: Ingress =
+      ingressTrunkGroup === null ? { kind: 'subscriber', user } : { kind: 'trunkGroup', name: ingressTrunkGroup }
+    const caller: CallerIdentity = {
+      user,
+      displayName: '',
+      assertedName: '',
+      asserted: true,
+      restricted: false,
+      number: start.callerNumber,
+    }
+    const sender = { ingress, caller, name: start.caller }
+    const facts = this.#callFacts(this.#snapshot, sender, '', 0)
+    const call = Call.resumed(this, { ...facts, configVersion: start.configVersion }, start, evidenceAt, image)
+    if (ingressTrunkGroup !== null) this.#trunks.resume(ingressTrunkGroup)
+    if (egressTrunkGroup !== null) this.#trunks.resume(egressTrunkGroup)
+    this.#calls.set(call, { ingress, channel: ingressTrunkGroup })
+    this.#resumed.set(call, image)
+  }
+
+  keep(callId: string, call: KeptCall): void {
+    this.#callJournal.put(callId, call)
+  }
+
+  forget(callId: string): void {
+    this.#callJournal.remove(callId)
   }
 
   seizeTrunk(name: string): boolean {
