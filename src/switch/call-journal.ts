@@ -67,8 +67,9 @@ export class CallJournal implements JournalSink, TimerOwner {
     const text = this.#kept.get(callId)
     if (text === undefined) return null
     try {
-      const image = JSON.parse(text) as { readonly version?: unknown } & CallImage
-      return image.version === VERSION ? image : null
+      const image = JSON.parse(text) as ({ readonly version?: unknown } & Partial<CallImage>) | null
+      if (image?.version !== VERSION || image.caller === undefined || image.callee === undefined) return null
+      return image as CallImage
     } catch {
       return null
     }
