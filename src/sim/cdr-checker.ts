@@ -84,7 +84,8 @@ function compare(
   const { endedMs, heldMs } = first
   const wireMs = endedMs - caller.answeredMs
   const accepted = last.legs.map(({ callId }) => legs.get(callId)?.acceptedMs ?? -1).filter((atMs) => atMs >= 0)
-  const longestMs = endedMs - Math.min(caller.answeredMs, ...accepted)
+  // A STOP that the disk never took is lost: the next process goes on with the call, and its other end may hang up later.
+  const longestMs = powerLost ? Number.POSITIVE_INFINITY : endedMs - Math.min(caller.answeredMs, ...accepted)
   const recordMs = last.durationMs ?? Number.NaN
   return recordMs >= wireMs - TOLERANCE_MS - heldMs && recordMs <= longestMs + TOLERANCE_MS
     ? []

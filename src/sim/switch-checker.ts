@@ -158,8 +158,10 @@ export class SwitchChecker implements WireObserver {
     this.#streams.clear()
     for (const leg of this.legs.values()) {
       if (leg.endedMs >= 0) continue
+      // What an earlier crash lost stays lost.
+      const wasKept = !leg.crashed || leg.resumed
       leg.crashed = true
-      leg.resumed = leg.atRestMs >= 0 && this.#world.nowMs - leg.atRestMs > KEPT_MS && !power
+      leg.resumed = wasKept && leg.atRestMs >= 0 && this.#world.nowMs - leg.atRestMs > KEPT_MS && !power
     }
     this.#unproven.clear()
     if (power) this.#bound.clear()
