@@ -46,7 +46,14 @@ export class TrunkLoad {
     return true
   }
 
-  /** Gives a channel back that {@link seize} took. */
+  /** Takes a channel for a call that is up already, whatever the bounds. */
+  resume(name: string): void {
+    const load = this.#loads.get(name) ?? { channels: 0, second: 0, started: 0 }
+    load.channels += 1
+    this.#loads.set(name, load)
+  }
+
+  /** Gives a channel back that {@link seize} or {@link resume} took. */
   release(name: string): void {
     const load = this.#loads.get(name)
     assert(load !== undefined && load.channels > 0, `a channel of ${name} is given back that was not taken`)

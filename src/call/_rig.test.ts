@@ -6,10 +6,12 @@ import type {
   CalleeTarget,
   CallFacts,
   CallHost,
+  CallImage,
   CallPlan,
   CallRefusal,
   CallSummary,
   CdrFacts,
+  KeptCall,
   Stage,
 } from '#call/call-host.ts'
 import type { Endpoint } from '#core/net.ts'
@@ -141,6 +143,7 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
   readonly records: CdrFacts[] = []
   readonly ended: CallSummary[] = []
   readonly seized = new Map<string, number>()
+  readonly kept = new Map<string, CallImage | null>()
   readonly caller = new Far(this, CALLER_HOST)
   readonly callees: readonly Far[]
   call: Call | null = null
@@ -289,6 +292,14 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
     if (this.#table.get(key) === session) this.#table.delete(key)
   }
 
+  keep(callId: string, call: KeptCall): void {
+    this.kept.set(callId, call.image())
+  }
+
+  forget(callId: string): void {
+    this.kept.delete(callId)
+  }
+
   seizeTrunk(name: string): boolean {
     const count = this.seized.get(name) ?? 0
     if (count >= (this.#options.channels ?? 10)) return false
@@ -344,7 +355,7 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
       return
     }
     assert.ok(transaction instanceof InviteServerTransaction, 'a new request that is no INVITE')
-    this.call = new Call(this, { ...FACTS, ...this.#options.facts }, transaction)
+    this.call = Call.invited(this, { ...FACTS, ...this.#options.facts }, transaction)
     if (this.#options.refusal !== undefined) this.call.refuse(this.#options.refusal)
     else this.call.start(this.plan(this.#options.stages ?? [[0]]))
   }

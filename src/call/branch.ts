@@ -22,7 +22,8 @@ export interface Pair {
   readonly inbound: Session
   readonly outbound: Session
   /** The fork that the callee's dialog came from. */
-  readonly branch: Branch
+  /** Null in a call that an earlier process answered. */
+  readonly branch: Branch | null
   /** For the media port: 1, 2 … in order of appearance. */
   readonly number: number
   /** RSeq of the last reliable provisional response in order (RFC 3262 §4), or 0. */

@@ -2,11 +2,11 @@
 // registrar nor routing tables.
 
 import type { CallerIdentity } from '#call/caller-identity.ts'
-import type { MediaPort, MediaService } from '#media/media-port.ts'
+import type { MediaImage, MediaPort, MediaService } from '#media/media-port.ts'
 import type { Cdr } from '#schema/cdr.ts'
 import type { Flow } from '#sip/flow.ts'
 import type { NameAddr } from '#sip/name-addr.ts'
-import type { SessionTable } from '#sip/session.ts'
+import type { SessionImage, SessionTable } from '#sip/session.ts'
 import type { SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 
@@ -86,6 +86,22 @@ export interface CallFacts {
   readonly maxForwards: number
 }
 
+/** An answered call written down, beside the START of its record. Plain data. */
+export interface CallImage {
+  readonly caller: SessionImage
+  readonly callee: SessionImage
+  /** The branch that won, for the media port. */
+  readonly branch: number
+  /** What its media session needs to go on; null when media goes end to end. */
+  readonly media: MediaImage | null
+}
+
+/** A call that can be written down. */
+export interface KeptCall {
+  /** What it is now; null while it is not at rest. */
+  image(): CallImage | null
+}
+
 /** The switch, as a call sees it. */
 export interface CallHost {
   readonly stack: SipStack
@@ -97,6 +113,10 @@ export interface CallHost {
   /** Where the contacts of a 3xx lead, or null when nowhere that we serve. */
   planRedirect(call: { readonly facts: CallFacts }, contacts: readonly NameAddr[]): CallPlan | null
   writeRecord(facts: CdrFacts): void
+  /** The call is answered and at rest, or has changed: it is to be written down, for the process after this one. */
+  keep(callId: string, call: KeptCall): void
+  /** An answered call is over: nothing of it is kept. */
+  forget(callId: string): void
   /** The call is over, its record written. Once. */
   onCallEnded(call: unknown, summary: CallSummary): void
 }

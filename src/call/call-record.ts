@@ -19,7 +19,7 @@ export class CallRecord {
   readonly #callee: string
   readonly #clock: Clock
   /** `Clock.now` of the INVITE: later times are counted from it, so that no step of the wall clock changes a duration. */
-  readonly #sinceMs: number
+  #sinceMs: number
   readonly #invitedAt: number
   readonly #legs: Leg[]
   readonly #routes: RouteTried[] = []
@@ -29,18 +29,42 @@ export class CallRecord {
   #alertingMs: number | null = null
   #answeredAt: number | null = null
   #egress: string | null = null
+  /** Of a resumed call: the last sign of life of the process that answered it. */
+  #evidenceAt = 0
+  #endedBefore = false
 
-  /** `callId` is ours, the same in every record of the call. */
-  constructor(callId: string, facts: CallFacts, invite: Request, flow: Flow, clock: Clock) {
+  private constructor(callId: string, facts: CallFacts, callee: string, legs: Leg[], clock: Clock, invitedAt: number) {
     this.callId = callId
     this.#facts = facts
-    this.#callee = invite.uriText
+    this.#callee = callee
     this.#clock = clock
     this.#sinceMs = clock.now()
-    this.#invitedAt = clock.wallMs()
-    this.#legs = [
+    this.#invitedAt = invitedAt
+    this.#legs = legs
+  }
+
+  /** The record of a call that begins with `invite`. `callId` is ours, the same in every record of the call. */
+  static begun(callId: string, facts: CallFacts, invite: Request, flow: Flow, clock: Clock): CallRecord {
+    const legs: Leg[] = [
       { side: 'caller', callId: invite.callId, localTag: callId, remoteTag: invite.from.tag, remote: remoteOf(flow) },
     ]
+    return new CallRecord(callId, facts, invite.uriText, legs, clock, clock.wallMs())
+  }
+
+  /** The record of a call that an earlier process answered, from its START. */
+  static resumed(start: CdrFacts, facts: CallFacts, clock: Clock, evidenceAt: number): CallRecord {
+    const record = new CallRecord(start.callId, facts, start.callee, [...start.legs], clock, start.invitedAt)
+    const sinceAnswerMs = Math.max(0, clock.wallMs() - (start.answeredAt ?? start.invitedAt))
+    record.#sinceMs = clock.now() - sinceAnswerMs - ((start.answeredAt ?? start.invitedAt) - start.invitedAt)
+    record.#evidenceAt = Math.max(evidenceAt, start.answeredAt ?? 0)
+    record.#routes.push(...start.routesTried)
+    record.#calledNumber = start.calledNumber
+    record.#translations = start.translations
+    record.#policyMs = start.policyMs
+    record.#alertingMs = start.alertingMs
+    record.#answeredAt = start.answeredAt
+    record.#egress = start.egressTrunkGroup
+    return record
   }
 
   planned(plan: CallPlan): void {
@@ -92,6 +116,11 @@ export class CallRecord {
     this.#answeredAt = this.#nowMs
   }
 
+  /** A resumed call turned out to be over: nobody knows since when, so it lasted until the last sign of life before the restart. */
+  endedBefore(): void {
+    this.#endedBefore = true
+  }
+
   get isAnswered(): boolean {
     return this.#answeredAt !== null
   }
@@ -101,13 +130,13 @@ export class CallRecord {
   }
 
   intermediate(): CdrFacts {
-    return this.#write('INTERMEDIATE', null, this.#durationMs, null, null, null, null)
+    return this.#write('INTERMEDIATE', null, this.durationMs, null, null, null, null)
   }
 
   /** STOP of an answered call, ATTEMPT of any other. `status` is what the caller got. */
   end(party: 'caller' | 'callee' | 'switch', status: number, code: string, cause: number): CdrFacts {
     if (this.#answeredAt === null) return this.#write('ATTEMPT', this.#nowMs, null, party, status, cause, code)
-    return this.#write('STOP', this.#nowMs, this.#durationMs, party, status, cause, code)
+    return this.#write('STOP', this.#nowMs, this.durationMs, party, status, cause, code)
   }
 
   summary(party: string, status: number, code: string): CallSummary {
@@ -118,7 +147,7 @@ export class CallRecord {
       status,
       releaseCode: code,
       releaseParty: party,
-      durationMs: this.#durationMs,
+      durationMs: this.durationMs,
       answered: this.isAnswered,
     }
   }
@@ -155,10 +184,11 @@ export class CallRecord {
 
   /** Wall milliseconds now, as counted from the INVITE. */
   get #nowMs(): number {
-    return this.#invitedAt + this.#elapsedMs
+    return this.#endedBefore ? this.#evidenceAt : this.#invitedAt + this.#elapsedMs
   }
 
-  get #durationMs(): number {
+  /** Milliseconds since the answer; 0 before it. */
+  get durationMs(): number {
     return this.#answeredAt === null ? 0 : this.#nowMs - this.#answeredAt
   }
 

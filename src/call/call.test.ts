@@ -1131,10 +1131,11 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
     serve: () => {},
     choose: () => {},
     last: () => null,
+    image: () => null,
     move: () => false,
     release: (onFacts) => onFacts?.(null),
   }
-  const rig = new CallRig({ media: { open: () => broken, serves: true } })
+  const rig = new CallRig({ media: { open: () => broken, resume: () => broken, serves: true } })
   rig.invite()
   rig.callee(0).reply(rig.callee(0).request(), 183, { sdp: SDP })
   assert.deepEqual(rig.finals(), [500])
@@ -1153,10 +1154,11 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
     serve: () => {},
     choose: () => {},
     last: () => null,
+    image: () => null,
     move: () => false,
     release: (onFacts) => onFacts?.(null),
   }
-  const up = new CallRig({ media: { open: () => later, serves: true } }).connect()
+  const up = new CallRig({ media: { open: () => later, resume: () => later, serves: true } }).connect()
   up.caller.ask('INVITE', { sdp: SDP_2 })
   assert.deepEqual(up.callee(0).names(), ['BYE'])
   assert.equal(statuses(up.caller.texts()), '100 BYE 487')
@@ -1173,16 +1175,17 @@ test('the offer goes through the media port before any INVITE is sent, and a CAN
     serve: () => {},
     choose: () => {},
     last: () => null,
+    image: () => null,
     move: () => false,
     release: (onFacts) => onFacts?.(null),
   }
-  const rig = new CallRig({ media: { open: () => slow, serves: true } })
+  const rig = new CallRig({ media: { open: () => slow, resume: () => slow, serves: true } })
   rig.invite({ sdp: SDP })
   assert.equal(rig.callee(0).texts().length, 0)
   present<(body: string) => void>(give, 'the offer was passed')(SDP_2)
   assert.equal(rig.callee(0).request().body, SDP_2)
 
-  const impatient = new CallRig({ media: { open: () => slow, serves: true } })
+  const impatient = new CallRig({ media: { open: () => slow, resume: () => slow, serves: true } })
   impatient.invite({ sdp: SDP })
   impatient.cancel()
   assert.deepEqual(impatient.finals(), [487])

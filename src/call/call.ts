@@ -1,7 +1,17 @@
 // The back-to-back user agent: one call, its caller and the forks towards its callee (RFC 3261 §6 B2BUA, §16.7; RFC 7092 §3.2).
 
 import { Branch, type BranchOwner, EARLY_DIALOGS_MAX, type Pair } from '#call/branch.ts'
-import type { CalleeTarget, CallFacts, CallHost, CallPlan, CallRefusal, Stage } from '#call/call-host.ts'
+import type {
+  CalleeTarget,
+  CallFacts,
+  CallHost,
+  CallImage,
+  CallPlan,
+  CallRefusal,
+  CdrFacts,
+  KeptCall,
+  Stage,
+} from '#call/call-host.ts'
 import { CallRecord } from '#call/call-record.ts'
 import { fromValue, identityLines } from '#call/caller-identity.ts'
 import { MediaMove, type MediaMoveOwner } from '#call/media-move.ts'
@@ -16,6 +26,7 @@ import type { FaultOwner } from '#core/fault-scope.ts'
 import type {
   DescriptionRole,
   DescriptionSink,
+  MediaFacts,
   MediaFailure,
   MediaFailureSink,
   MediaSession,
@@ -71,7 +82,16 @@ interface Failure {
 }
 
 export class Call
-  implements BranchOwner, BridgeOwner, SessionUser, InviteServerUser, MediaUser, MediaMoveOwner, TimerOwner, FaultOwner
+  implements
+    BranchOwner,
+    BridgeOwner,
+    KeptCall,
+    SessionUser,
+    InviteServerUser,
+    MediaUser,
+    MediaMoveOwner,
+    TimerOwner,
+    FaultOwner
 {
   state: State = 'routing'
   readonly facts: CallFacts
@@ -79,7 +99,8 @@ export class Call
   readonly record: CallRecord
   readonly #host: CallHost
   readonly #media: MediaSession
-  readonly #invite: InviteServerTransaction
+  /** Null in a call that an earlier process answered. */
+  readonly #inviteIn: InviteServerTransaction | null
   /** The INVITE, until the call is answered or refused: what later stages are made from. */
   #request: Request | null
   readonly #branches: Branch[] = []
@@ -104,15 +125,83 @@ export class Call
   #move: MediaMove | null = null
   #longerTries = 0
 
-  constructor(host: CallHost, facts: CallFacts, invite: InviteServerTransaction) {
+  private constructor(
+    host: CallHost,
+    facts: CallFacts,
+    invite: InviteServerTransaction | null,
+    openMedia: (user: MediaUser) => MediaSession,
+    record: CallRecord,
+  ) {
     this.#host = host
     this.stack = host.stack
     this.facts = facts
-    this.#invite = invite
-    this.#request = invite.request
-    invite.user = this
-    this.#media = host.media.open(invite.toTag, this)
-    this.record = new CallRecord(invite.toTag, facts, invite.request, invite.flow, host.stack.clock)
+    this.#inviteIn = invite
+    this.#request = invite?.request ?? null
+    this.#media = openMedia(this)
+    this.record = record
+  }
+
+  /** The call that `invite` asks for; {@link start} or {@link refuse} follows. */
+  static invited(host: CallHost, facts: CallFacts, invite: InviteServerTransaction): Call {
+    const { request, toTag, flow } = invite
+    const record = CallRecord.begun(toTag, facts, request, flow, host.stack.clock)
+    const call = new Call(host, facts, invite, (user) => host.media.open(toTag, user), record)
+    invite.user = call
+    return call
+  }
+
+  /**
+   * Goes on with a call that an earlier process answered and wrote down: BYE, re-INVITE, refreshes and the record, as if
+   * nothing had happened. Its trunk channels are the host's to count. `evidenceAt` is the last sign of life of that process.
+   */
+  static resumed(host: CallHost, facts: CallFacts, start: CdrFacts, evidenceAt: number, image: CallImage): Call {
+    const { stack, sessions } = host
+    const record = CallRecord.resumed(start, facts, stack.clock, evidenceAt)
+    const { callId } = start
+    const call = new Call(host, facts, null, (user) => host.media.resume(callId, image.media, user), record)
+    const inbound = Session.fromImage(stack, image.caller, call, sessions, facts.sessionTimer)
+    const outbound = Session.fromImage(stack, image.callee, call, sessions, facts.sessionTimer)
+    call.#pair = { branch: null, inbound, outbound, number: image.branch, remoteRseq: 0, isDescribed: false, racks: [] }
+    call.#seized = start.egressTrunkGroup
+    call.#offeredTo = start.egressTrunkGroup
+    call.state = 'connected'
+    if (facts.intermediateMs > 0) stack.clock.arm(call.#recordTimer, 'intermediate', facts.intermediateMs)
+    stack.clock.arm(call.#durationTimer, 'duration', Math.max(0, facts.durationMaxMs - record.durationMs))
+    return call
+  }
+
+  /** Finds the paths of a resumed call again, once the sockets are bound. */
+  reconnect(image: CallImage): void {
+    const pair = this.#pair
+    if (pair === null) return
+    const { transport } = this.stack.layer
+    for (const [session, { dialog }] of [
+      [pair.inbound, image.caller],
+      [pair.outbound, image.callee],
+    ] as const) {
+      const { path } = dialog
+      if (path === null || session.dialog.flow !== null) continue
+      session.dialog.flow = transport.flowFrom(path.transport, path.local, path.remote)
+    }
+  }
+
+  /** The call written down, when it is answered and at rest. */
+  image(): CallImage | null {
+    const pair = this.#pair
+    if (this.state !== 'connected' || pair === null || pair.inbound.isEnded || pair.outbound.isEnded) return null
+    if (pair.inbound.dialog.state !== 'confirmed' || pair.outbound.dialog.state !== 'confirmed') return null
+    const media = this.#media.image()
+    return { caller: pair.inbound.image(), callee: pair.outbound.image(), branch: pair.number, media }
+  }
+
+  get #invite(): InviteServerTransaction {
+    assert(this.#inviteIn !== null, 'a call that is being set up has its INVITE')
+    return this.#inviteIn
+  }
+
+  /** Whether the caller's INVITE has its final response. */
+  get #isInviteAnswered(): boolean {
+    return this.#inviteIn?.isAnswered ?? true
   }
 
   /** Sends the call on its way. */
@@ -274,7 +363,7 @@ export class Call
     // Without its description an unreliable response is as good; a reliable one waits for an answer, or gave the only one.
     const fail = (failure: MediaFailure): void => (rseq > 0 ? this.#onMediaFailed(failure) : send(''))
     const role = this.#isDelayed ? 'offer' : 'answer'
-    this.#pass('callee', pair.number, role, response.body, hostOf(pair.branch.client.flow), send, fail)
+    this.#pass('callee', pair.number, role, response.body, hostOf(pair.branch?.client.flow ?? null), send, fail)
   }
 
   #prackOurselves(pair: Pair, response: Response, rseq: number): void {
@@ -448,7 +537,7 @@ export class Call
 
   onCancel(_transaction: InviteServerTransaction, cancel: Request): void {
     this.stack.faults.active = this
-    if (this.state === 'released' || this.#invite.isAnswered) return
+    if (this.state === 'released' || this.#isInviteAnswered) return
     const reason = cancel.header(HeaderId.reason)
     if (this.state === 'connected') {
       // Answered, but the 2xx still waits for a PRACK of the caller (RFC 3262 §3).
@@ -464,7 +553,7 @@ export class Call
 
   /** Ends a call that is not answered: final response to the caller, CANCEL to all branches. */
   #giveUp(party: ReleaseParty, status: number, code: string, cause: number, cancelHeaders: string): void {
-    if (!this.#invite.isAnswered) {
+    if (!this.#isInviteAnswered) {
       const lines = party === 'caller' ? '' : reasonLine(cause)
       this.#invite.respond(status, reasonPhrase(status), lines)
     }
@@ -553,6 +642,8 @@ export class Call
 
   onBridgeDone(bridge: RequestBridge): void {
     this.#bridges.delete(bridge)
+    // A re-INVITE is kept with its ACK; an UPDATE has none.
+    if (bridge.method === 'UPDATE') this.#keep()
   }
 
   passDescription(
@@ -582,12 +673,16 @@ export class Call
   onSessionAck(session: Session, ack: Request): void {
     this.stack.faults.active = this
     const waiting = this.#ackAnswer
-    if (waiting === null || waiting.from !== session) return
+    if (waiting === null || waiting.from !== session) {
+      this.#keep()
+      return
+    }
     this.#ackAnswer = null
     const pair = this.#pairOf(session)
     const type = ack.header(HeaderId.contentType) ?? 'application/sdp'
     const send = (body: string): void => {
       if (!waiting.to.isEnded) waiting.to.acknowledge(waiting.sequence, type, body)
+      this.#keep()
     }
     if (pair === null || !ack.hasSdp) {
       send('')
@@ -627,7 +722,8 @@ export class Call
       session.end()
       return
     }
-    const code = LOSS_CODES[loss]
+    if (!session.isProven) this.record.endedBefore()
+    const code = session.isProven ? LOSS_CODES[loss] : 'NODE_RESTART'
     if (this.state === 'connected') {
       const cause = loss === 'noAck' ? 102 : 41
       this.#release('switch', code, cause, reasonLine(cause))
@@ -648,7 +744,7 @@ export class Call
     this.stack.faults.active = this
     const pair = this.#pair
     if (this.#isOver) return
-    if (this.state !== 'connected' || pair === null || !this.#invite.isAnswered || !this.#media.move()) {
+    if (this.state !== 'connected' || pair === null || !this.#isInviteAnswered || !this.#media.move()) {
       this.#endWithoutMedia('MEDIA_GATEWAY_LOST')
       return
     }
@@ -690,7 +786,7 @@ export class Call
   /** A broken invariant in this call: it alone ends (DESIGN §4). */
   onFault(_error: unknown): void {
     if (this.state === 'released') return
-    const status = this.#invite.isAnswered ? 200 : 500
+    const status = this.#isInviteAnswered ? 200 : 500
     if (status === 500) this.#invite.respond(500)
     this.#cancelBranches(null, '')
     this.#acknowledgeOwed()
@@ -707,7 +803,7 @@ export class Call
   #release(party: ReleaseParty, code: string, cause: number, headers: string, unanswered = 504): void {
     const pair = this.#pair
     assert(pair !== null, 'a connected call has two sides')
-    const isAnswered = this.#invite.isAnswered
+    const isAnswered = this.#isInviteAnswered
     const status = isAnswered ? 200 : party === 'caller' ? 487 : party === 'callee' ? 480 : unanswered
     // A record stands before anything of the release is on the wire to the other side.
     this.#finish(party, status, code, cause)
@@ -728,6 +824,7 @@ export class Call
   /** Writes the record and lets go of everything that the call holds. Branches that are still open end by themselves. */
   #finish(party: ReleaseParty, status: number, code: string, cause: number): void {
     if (this.state === 'released' || this.state === 'releasing') return
+    const isKept = this.state === 'connected'
     this.#enter('releasing')
     const clock = this.stack.clock
     clock.cancel(this.#ringTimer)
@@ -739,9 +836,13 @@ export class Call
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null
     const record = this.record.end(party, status, code, cause)
+    const write = (media: MediaFacts | null): void => {
+      this.#host.writeRecord({ ...record, media })
+      if (isKept) this.#host.forget(record.callId)
+    }
     // The quality of the media is the gateway's to tell, and soon; without media there is nothing to wait for.
-    if (this.record.isAnswered) this.#media.release((media) => this.#host.writeRecord({ ...record, media }))
-    else this.#host.writeRecord(record)
+    if (this.record.isAnswered) this.#media.release(write)
+    else write(null)
     this.#host.onCallEnded(this, this.record.summary(party, status, code))
     const bridges = [...this.#bridges]
     this.#bridges.clear()
@@ -755,7 +856,7 @@ export class Call
     if (this.state !== 'releasing' || this.#branches.some((branch) => branch.isOpen)) return
     this.#enter('released')
     // Transactions outlive the call by 32 seconds; nothing of the call is to be kept for that.
-    this.#invite.user = null
+    if (this.#inviteIn !== null) this.#inviteIn.user = null
     for (const branch of this.#branches) {
       for (const pair of branch.pairs.values()) this.#endPair(pair)
       branch.detach()
@@ -833,12 +934,12 @@ export class Call
     this.#pairCount += 1
     const inboundTag = this.#pairCount === 1 ? this.#invite.toTag : this.stack.layer.mint()
     const inboundDialog = Dialog.fromRequest(request, inboundTag, 0)
-    inboundDialog.flow = pinnedFlow(this.#invite.flow, request, this.facts.pinCaller)
+    inboundDialog.pin(pinnedFlow(this.#invite.flow, request, this.facts.pinCaller))
     const inbound = new Session(this.stack, inboundDialog, this, this.#host.sessions, sessionTimer)
     inbound.attach(this.#invite)
     const outgoing = branch.client.request
     const outboundDialog = Dialog.fromResponse(outgoing, tagOf(outgoing.from), response)
-    outboundDialog.flow = pinnedFlow(branch.client.flow, response, branch.target.trunkGroup === null)
+    outboundDialog.pin(pinnedFlow(branch.client.flow, response, branch.target.trunkGroup === null))
     const outbound = new Session(this.stack, outboundDialog, this, this.#host.sessions, branch.timer)
     outbound.notePeer(response)
     if (request.hasSdp) outbound.offer = 'local'
@@ -873,6 +974,10 @@ export class Call
         if (!branch.isOpen) pair.outbound.end()
       }
     }
+  }
+
+  #keep(): void {
+    if (this.state === 'connected') this.#host.keep(this.record.callId, this)
   }
 
   #pass(

@@ -77,6 +77,10 @@ export class RequestBridge implements UserAgentClientUser, InviteServerUser, Tim
     this.branch = branch
   }
 
+  get method(): string {
+    return this.#transaction.method
+  }
+
   /** Sends the request on. `headers` are added to what passes by the allow list (RAck). */
   start(headers: string): void {
     const request = this.#transaction.request

@@ -61,10 +61,10 @@ export class ServiceCall implements SessionUser, InviteServerUser, MediaUser, Ow
     invite.user = this
     const { request } = invite
     this.#media = host.media.open(invite.toTag, this)
-    this.record = new CallRecord(invite.toTag, facts, request, invite.flow, host.stack.clock)
+    this.record = CallRecord.begun(invite.toTag, facts, request, invite.flow, host.stack.clock)
     this.record.plannedService(plan.calledNumber)
     const dialog = Dialog.fromRequest(request, invite.toTag, 0)
-    dialog.flow = pinnedFlow(invite.flow, request, facts.pinCaller)
+    dialog.pin(pinnedFlow(invite.flow, request, facts.pinCaller))
     this.#session = new Session(host.stack, dialog, this, host.sessions, facts.sessionTimer)
     this.#session.attach(invite)
   }

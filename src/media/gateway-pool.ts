@@ -45,6 +45,8 @@ interface Orphan {
 }
 
 export class GatewayPool implements GatewayOwner, TimerOwner {
+  /** What the names of our calls begin with towards gateways. */
+  readonly mark: string
   readonly #ports: GatewayPoolPorts
   readonly #connect: (address: NgAddress) => GatewayLink
   readonly #gateways = new Map<string, MediaGateway>()
@@ -55,7 +57,8 @@ export class GatewayPool implements GatewayOwner, TimerOwner {
   readonly #moved: Counter
   #alarmedMs = Number.NEGATIVE_INFINITY
 
-  constructor(ports: GatewayPoolPorts, connect: (address: NgAddress) => GatewayLink) {
+  constructor(ports: GatewayPoolPorts, mark: string, connect: (address: NgAddress) => GatewayLink) {
+    this.mark = mark
     this.#ports = ports
     this.#connect = connect
     const { counters } = ports
@@ -90,6 +93,17 @@ export class GatewayPool implements GatewayOwner, TimerOwner {
     if (gateway === undefined) return
     this.#orphan(gateway, 'MEDIA_GATEWAY_GONE')
     this.#drop(gateway)
+  }
+
+  /** The gateway of that name; null when it is not among ours. */
+  find(name: string): MediaGateway | null {
+    return this.#gateways.get(name) ?? null
+  }
+
+  /** A call of an earlier process whose gateway is not among ours any more: it waits for another. */
+  adopt(user: GatewayUser): void {
+    this.#orphans.push({ user, sinceMs: this.#ports.clock.now() })
+    if (!this.#moves.armed) this.#ports.clock.arm(this.#moves, 'moves', MOVES_INTERVAL_MS)
   }
 
   /** The gateway for a new call, by load and weight; not one of `except`. Null: none takes calls. */

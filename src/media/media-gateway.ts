@@ -18,6 +18,14 @@ const EVENTS_INTERVAL_MS = 1_000
 const PROBE_INTERVAL_MS = 10_000
 /** A gateway that says it is full gets no new calls for this long. */
 const FULL_MS = 2_000
+/**
+ * After a start of ours the gateway is asked what it carries: what a process before this one left there, and nobody goes on
+ * with, is deleted. Not at once: calls that are being set up have to be known first.
+ */
+const SWEEP_AFTER_MS = 10_000
+/** Calls that are asked for and deleted at a time. */
+const SWEEP_MAX = 1_000
+
 /** Rounding of uptimes in whole seconds, and of the way there and back. */
 const UPTIME_SLACK_MS = 3_000
 
@@ -43,6 +51,8 @@ export interface GatewayUser {
 
 /** Who owns the gateway: the pool. */
 export interface GatewayOwner {
+  /** What the names of our calls begin with. */
+  readonly mark: string
   onGatewayUp(gateway: MediaGateway): void
   /** It does not answer any more, or it was started again: what it carried is gone. */
   onGatewayDown(gateway: MediaGateway, why: 'MEDIA_GATEWAY_SILENT' | 'MEDIA_GATEWAY_RESTARTED'): void
@@ -71,6 +81,8 @@ export class MediaGateway implements TimerOwner {
   readonly #ping = new Timer(this)
   readonly #events = new Timer(this)
   readonly #probe = new Timer(this)
+  readonly #sweep = new Timer(this)
+  #isSwept = false
   /** By the ng call-id, least recently asked for first. */
   readonly #users = new Map<string, GatewayUser>()
   readonly #sinceMs = new WeakMap<GatewayUser, number>()
@@ -155,7 +167,7 @@ export class MediaGateway implements TimerOwner {
   close(): void {
     if (this.state === 'closed') return
     this.#enter('closed')
-    for (const timer of [this.#ping, this.#events, this.#probe]) this.#clock.cancel(timer)
+    for (const timer of [this.#ping, this.#events, this.#probe, this.#sweep]) this.#clock.cancel(timer)
     this.#users.clear()
     this.#link.close()
   }
@@ -170,6 +182,9 @@ export class MediaGateway implements TimerOwner {
         return
       case 'probe':
         this.#sendProbe()
+        return
+      case 'sweep':
+        this.#sendList()
         return
       default:
         assert(false, `timer ${name}`)
@@ -193,6 +208,7 @@ export class MediaGateway implements TimerOwner {
     this.#enter('up')
     this.#fullUntilMs = 0
     this.#hasEvents = true
+    if (!this.#isSwept && !this.#sweep.armed) this.#clock.arm(this.#sweep, 'sweep', SWEEP_AFTER_MS)
     this.#owner.onGatewayUp(this)
   }
 
@@ -202,6 +218,19 @@ export class MediaGateway implements TimerOwner {
     if (this.state === 'down' || (this.state === 'up' && this.#lost < PINGS_LOST_MAX)) return
     this.#enter('down')
     this.#owner.onGatewayDown(this, 'MEDIA_GATEWAY_SILENT')
+  }
+
+  /** Deletes what carries our mark and is no call of this process. */
+  #sendList(): void {
+    this.#isSwept = true
+    this.#ask({ command: 'list', limit: SWEEP_MAX }, (reply) => {
+      const calls = reply?.['calls']
+      if (!Array.isArray(calls)) return
+      for (const callId of calls as readonly NgValue[]) {
+        if (typeof callId !== 'string' || !callId.startsWith(this.#owner.mark) || this.#users.has(callId)) continue
+        this.#ask({ command: 'delete', 'call-id': callId, 'delete-delay': 0 }, () => {})
+      }
+    })
   }
 
   /** Asks for one of its calls, the one that was asked for longest ago. */

@@ -52,6 +52,19 @@ export interface MediaUser {
   onGatewayLost(): void
 }
 
+/** The media session of an answered call written down. Plain data. */
+export interface MediaImage {
+  /** Name of the gateway that has the call. */
+  readonly gateway: string
+  /** How often it was moved: its name towards the gateway has that in it. */
+  readonly moves: number
+  /** The branch that answered. */
+  readonly chosen: number
+  /** The last description of each side, for a move; null when there is none. */
+  readonly caller: SessionDescription | null
+  readonly callee: SessionDescription | null
+}
+
 /** The media of one call. */
 export interface MediaSession {
   /**
@@ -74,6 +87,8 @@ export interface MediaSession {
   choose(branch: number): void
   /** The last description of that side, of the branch that answered, as it came; null when there is none, or media goes end to end. */
   last(side: MediaSide): SessionDescription | null
+  /** What another process needs to go on with the session of an answered call; null when media goes end to end. */
+  image(): MediaImage | null
   /** Whether the session can be brought to another gateway after {@link MediaUser.onGatewayLost}; takes it there when true. */
   move(): boolean
   /**
@@ -87,6 +102,8 @@ export interface MediaSession {
 export interface MediaPort {
   /** `callId` is ours and unique: it names the call towards gateways. */
   open(callId: string, user: MediaUser): MediaSession
+  /** Goes on with the session of a call that an earlier process answered: under the same `callId`, where that one left it. */
+  resume(callId: string, image: MediaImage | null, user: MediaUser): MediaSession
   /** Whether calls can end in the switch's own services. */
   readonly serves: boolean
 }
@@ -96,6 +113,7 @@ const END_TO_END_SESSION: MediaSession = {
   serve: (_service, _room, _description, _sink, onFailed) => onFailed('MEDIA_NO_GATEWAY'),
   choose: () => {},
   last: () => null,
+  image: () => null,
   move: () => false,
   release: (onFacts) => onFacts?.(null),
 }
@@ -103,5 +121,6 @@ const END_TO_END_SESSION: MediaSession = {
 /** Media end to end: descriptions pass untouched, so the phones exchange media themselves. */
 export const END_TO_END_MEDIA: MediaPort = {
   open: () => END_TO_END_SESSION,
+  resume: () => END_TO_END_SESSION,
   serves: false,
 }

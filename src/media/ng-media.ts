@@ -4,7 +4,7 @@ import type { Clock } from '#core/clock.ts'
 import type { Counter, Counters } from '#core/counters.ts'
 import type { Log } from '#core/log.ts'
 import type { GatewayPool } from '#media/gateway-pool.ts'
-import type { MediaFailure, MediaPort, MediaSession, MediaUser } from '#media/media-port.ts'
+import type { MediaFailure, MediaImage, MediaPort, MediaSession, MediaUser } from '#media/media-port.ts'
 import { NgSession } from '#media/ng-session.ts'
 
 /** Which codecs an offer may have (docs/configuration.md `media.codecs`). */
@@ -50,6 +50,19 @@ export class NgMedia implements MediaPort {
     const session = new NgSession(this, callId, user)
     this.#sessions.add(session)
     return session
+  }
+
+  resume(callId: string, image: MediaImage | null, user: MediaUser): MediaSession {
+    const session = new NgSession(this, callId, user)
+    this.#sessions.add(session)
+    if (image === null) session.stayEndToEnd()
+    else session.resume(image)
+    return session
+  }
+
+  /** What the names of our calls begin with towards gateways, which others may use too. */
+  get mark(): string {
+    return this.pool.mark
   }
 
   /** Sessions that are not over. */

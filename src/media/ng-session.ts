@@ -9,6 +9,7 @@ import type {
   MediaFacts,
   MediaFailure,
   MediaFailureSink,
+  MediaImage,
   MediaService,
   MediaSession,
   MediaSide,
@@ -114,6 +115,40 @@ export class NgSession implements MediaSession, GatewayUser {
     }
   }
 
+  image(): MediaImage | null {
+    const gateway = this.#gateway
+    if (this.state !== 'anchored' || gateway === null) return null
+    const { caller, callee } = { caller: this.last('caller'), callee: this.last('callee') }
+    return { gateway: gateway.name, moves: this.#moves, chosen: this.#chosen, caller, callee }
+  }
+
+  /** Goes on where an earlier process left the session: on that gateway, or, when there is none of that name, on another. */
+  resume(image: MediaImage): void {
+    const { moves, chosen, caller, callee } = image
+    this.#moves = moves
+    this.#chosen = chosen
+    this.#answeredBy = chosen
+    this.#caller = caller
+    if (caller !== null) this.#seen.add(callerTag)
+    if (callee !== null) {
+      this.#callees.set(chosen, callee)
+      this.#seen.add(calleeTag(chosen))
+    }
+    const gateway = this.#media.pool.find(image.gateway)
+    if (gateway !== null) {
+      this.#take(gateway)
+      return
+    }
+    this.#enter('anchored')
+    this.#enter('orphaned')
+    this.#media.pool.adopt(this)
+  }
+
+  /** The call's media goes end to end: it was set up so by an earlier process. */
+  stayEndToEnd(): void {
+    this.#enter('endToEnd')
+  }
+
   last(side: MediaSide): SessionDescription | null {
     return side === 'caller' ? this.#caller : (this.#callees.get(this.#chosen) ?? null)
   }
@@ -183,7 +218,8 @@ export class NgSession implements MediaSession, GatewayUser {
   // ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────
 
   get #ngCallId(): string {
-    return this.#moves === 0 ? this.#callId : `${this.#callId}.${this.#moves}`
+    const name = this.#media.mark + this.#callId
+    return this.#moves === 0 ? name : `${name}.${this.#moves}`
   }
 
   get #isFirst(): boolean {

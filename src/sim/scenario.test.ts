@@ -93,6 +93,7 @@ const MUTATIONS: readonly {
   readonly caught: RegExp
   readonly sabotage: (ports: Ports) => Ports
   readonly faults?: ReadonlySet<Fault>
+  readonly seed?: number
 }[] = [
   {
     name: 'never sends a BYE',
@@ -200,17 +201,24 @@ const MUTATIONS: readonly {
     }),
   },
   {
+    name: 'forgets calls when it dies',
+    caught: /forgot a call in a crash/,
+    sabotage: sabotageStore(/^calls/, () => null),
+    faults: new Set(['switchCrash']),
+    seed: 2,
+  },
+  {
     name: 'forgets bindings when it dies',
     caught: /forgot the binding/,
-    sabotage: sabotageStore(/^(?!cdr)/, () => null),
+    sabotage: sabotageStore(/^location/, () => null),
     faults: new Set(['switchCrash']),
   },
 ]
 
-for (const { name, caught, sabotage, faults } of MUTATIONS) {
+for (const { name, caught, sabotage, faults, seed } of MUTATIONS) {
   test(`a switch that ${name} is caught`, () => {
     assert.throws(
-      () => runScenario(3, { faults: faults ?? NONE, sabotage, phones: 4, calls: 40 }),
+      () => runScenario(seed ?? 3, { faults: faults ?? NONE, sabotage, phones: 4, calls: 40 }),
       (error) => {
         assert.ok(error instanceof Violation, String(error))
         assert.match(error.message, caught)

@@ -441,7 +441,8 @@ class Scenario {
     for (const [name, count] of Object.entries(audit)) if (count !== 0) fail(`${count} ${name} at idle in the switch`)
     const called = this.#ledger.ends.filter(({ role, key }) => role === 'callee' && key !== '')
     const invited = new Set(called.map(({ key }) => key.slice('key-'.length)))
-    for (const problem of checkCdrs(node.disk, this.#checker.legs, invited, this.#powerLost)) fail(problem)
+    for (const problem of checkCdrs(node.disk, this.#checker.legs, invited, this.#powerLost, this.#clockStepped))
+      fail(problem)
     for (const [name, timers] of Map.groupBy(node.armedTimers, (timer) => timer)) {
       if (timers.length > (IDLE_TIMERS.get(name) ?? 0))
         fail(`${timers.length} timers '${name}' armed at idle in the switch`)

@@ -9,10 +9,15 @@ import { checkRequest, checkResponse } from '#sip/check.ts'
 import { ParseProblem, parseMessage, Request, Response } from '#sip/message.ts'
 
 /** What agents mint begins so; the switch mints no capital letters. */
-const MARK = /(?<![A-Za-z0-9])(?:z9hG4bK)?Zq(\d+)x/g
+const MARK = /(?<![\w-])(?:z9hG4bK)?Zq(\d+)x/g
 const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|2001:db8:[0-9a-f:]+/g
 /** How long after a 2xx its ACK may be missing before the call must have been ended (64 × T1). */
 const LIFETIME_MS = 32_000
+/** How long a message may wait for a new connection. */
+const CONNECT_MS = 5_000
+
+/** How long after it came to rest a call may not be written down yet. */
+const KEPT_MS = 60
 
 /** Who an agent is on the wire. */
 export interface KnownAgent {
@@ -69,10 +74,17 @@ export interface LegTimes {
   /** When the 2xx of its far side came in: earlier than `answeredMs` of the caller's leg while a PRACK is awaited. */
   acceptedMs: number
   endedMs: number
-  /** Its BYE was among the first messages on a new connection: it had waited for that one to open. */
-  endedOnNew: boolean
+  /**
+   * How long its BYE may have waited before it was on the wire: for a new connection to open, when it was among the first
+   * messages there, and for the ACK to our 2xx (RFC 3261 §15), when that never came.
+   */
+  heldMs: number
+  /** When the caller's ACK came, over a way that needs no connection: the call was at rest. */
+  atRestMs: number
   /** The switch died while the leg was known. */
   crashed: boolean
+  /** It was at rest then, and the disk kept what the switch had written: the next process goes on with it. */
+  resumed: boolean
   /** The connection of its INVITE ended: what the switch had to send over it never was on the wire. */
   cutOff: boolean
   refused: number
@@ -135,13 +147,22 @@ export class SwitchChecker implements WireObserver {
 
   /** The switch's process died: what it owed it owes no more; what it had stored it must still have. */
   onCrash(power: boolean): void {
+    for (const { method, finals, callId } of this.#asked.values()) {
+      if (method === 'INVITE' && finals.size === 0) this.#leg(callId).crashed = true
+    }
     this.#asked.clear()
     this.#accepted.clear()
     this.#toAcknowledge.clear()
     this.#invited.clear()
     this.#relayed.clear()
     this.#streams.clear()
-    for (const leg of this.legs.values()) if (leg.endedMs < 0) leg.crashed = true
+    for (const leg of this.legs.values()) {
+      if (leg.endedMs >= 0) continue
+      // What an earlier crash lost stays lost.
+      const wasKept = !leg.crashed || leg.resumed
+      leg.crashed = true
+      leg.resumed = wasKept && leg.atRestMs >= 0 && this.#world.nowMs - leg.atRestMs > KEPT_MS && !power
+    }
     this.#unproven.clear()
     if (power) this.#bound.clear()
     for (const [address, told] of this.#bound) {
@@ -262,7 +283,10 @@ export class SwitchChecker implements WireObserver {
     const { method } = message
     if (method === 'ACK') {
       const answered = this.#accepted.get(`${message.callId} ${message.toTag}`)
-      if (answered !== undefined) answered.done = true
+      if (answered === undefined) return
+      answered.done = true
+      const leg = this.#leg(message.callId)
+      if (event.connection === 0 && leg.answeredMs >= 0 && leg.atRestMs < 0) leg.atRestMs = this.#world.nowMs
       return
     }
     if (method === 'BYE') {
@@ -324,9 +348,10 @@ export class SwitchChecker implements WireObserver {
       if (answered !== undefined) answered.done = true
     } else if (message.method === 'BYE') {
       const leg = this.#leg(message.callId)
-      if (leg.endedMs < 0) leg.endedOnNew = isFirst
-      this.#ended(message.callId)
       const answered = this.#accepted.get(`${message.callId} ${message.fromTag}`)
+      if (leg.endedMs < 0 && isFirst) leg.heldMs = CONNECT_MS
+      if (leg.endedMs < 0 && answered?.done === false) leg.heldMs += LIFETIME_MS
+      this.#ended(message.callId)
       if (answered !== undefined) answered.done = true
     }
   }
@@ -425,7 +450,9 @@ export class SwitchChecker implements WireObserver {
   /** A BYE that the switch knows no dialog for, such as one that overtook its own 2xx on another connection, ended nothing. */
   #notEnded(bye: Asked): void {
     const leg = this.#leg(bye.callId)
-    if (leg.endedMs === bye.atMs) leg.endedMs = -1
+    if (leg.endedMs !== bye.atMs) return
+    leg.endedMs = -1
+    if (leg.resumed) this.#fault('forgot a call in a crash', bye.text)
   }
 
   #leg(callId: string): LegTimes {
@@ -435,8 +462,10 @@ export class SwitchChecker implements WireObserver {
         answeredMs: -1,
         acceptedMs: -1,
         endedMs: -1,
-        endedOnNew: false,
+        heldMs: 0,
+        atRestMs: -1,
         crashed: false,
+        resumed: false,
         cutOff: false,
         refused: 0,
       }

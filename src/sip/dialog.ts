@@ -1,7 +1,8 @@
 // Dialogs: RFC 3261 §12.
 
 import { assert } from '#core/assert.ts'
-import type { Flow } from '#sip/flow.ts'
+import type { Endpoint } from '#core/net.ts'
+import type { Flow, TransportName } from '#sip/flow.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import type { Message, Request, Response } from '#sip/message.ts'
 import { parseNameAddr } from '#sip/name-addr.ts'
@@ -17,6 +18,29 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
   confirmed: ['terminated'],
   terminated: [],
 }
+
+/** What a dialog is made of (§12). Plain data. */
+export interface DialogParts {
+  readonly callId: string
+  readonly ownsCallId: boolean
+  readonly localTag: string
+  readonly remoteTag: string
+  readonly localAddress: string
+  readonly remoteAddress: string
+  readonly routeSet: readonly string[]
+  readonly remoteTarget: string
+  readonly localSequence: number
+  readonly remoteSequence: number
+}
+
+/** A confirmed dialog written down. */
+export interface DialogImage extends DialogParts {
+  /** The path that the peer came on; null when its requests go by RFC 3263. */
+  readonly path: { readonly transport: TransportName; readonly local: Endpoint; readonly remote: Endpoint } | null
+}
+
+/** CSeq numbers that may have been used after a dialog was written down, and are skipped when it is taken up again. */
+const SEQUENCE_LEAP = 1_000
 
 export class Dialog {
   state: State = 'early'
@@ -38,19 +62,10 @@ export class Dialog {
   remoteSequence: number
   /** Where requests go regardless of `remoteTarget`: the path that the peer came on (NAT, connection reuse); null: by RFC 3263. */
   flow: Flow | null = null
+  /** Whether requests belong on the path that the peer comes on, also while there is none. */
+  isPinned = false
 
-  constructor(parts: {
-    callId: string
-    ownsCallId: boolean
-    localTag: string
-    remoteTag: string
-    localAddress: string
-    remoteAddress: string
-    routeSet: readonly string[]
-    remoteTarget: string
-    localSequence: number
-    remoteSequence: number
-  }) {
+  constructor(parts: DialogParts) {
     this.callId = parts.callId
     this.ownsCallId = parts.ownsCallId
     this.localTag = parts.localTag
@@ -109,6 +124,40 @@ export class Dialog {
       localSequence: response.cseq.number,
       remoteSequence: -1,
     })
+  }
+
+  /** A confirmed dialog of an earlier process. Its path is found again by {@link pin}. */
+  static fromImage(image: DialogImage): Dialog {
+    const dialog = new Dialog({ ...image, localSequence: image.localSequence + SEQUENCE_LEAP })
+    dialog.isPinned = image.path !== null
+    dialog.enter('confirmed')
+    return dialog
+  }
+
+  /** All that another process needs to go on with it. */
+  image(): DialogImage {
+    const { callId, ownsCallId, localTag, remoteTag, localAddress, remoteAddress, routeSet, remoteTarget } = this
+    const { localSequence, remoteSequence, flow } = this
+    const path = flow === null ? null : { transport: flow.transport, local: flow.local, remote: flow.remote }
+    return {
+      callId,
+      ownsCallId,
+      localTag,
+      remoteTag,
+      localAddress,
+      remoteAddress,
+      routeSet,
+      remoteTarget,
+      localSequence,
+      remoteSequence,
+      path,
+    }
+  }
+
+  /** Keeps requests on `flow`; null leaves them to RFC 3263. */
+  pin(flow: Flow | null): void {
+    this.flow = flow
+    this.isPinned = flow !== null
   }
 
   enter(next: State): void {

@@ -5,7 +5,7 @@ import { assert } from '#core/assert.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { FaultOwner } from '#core/fault-scope.ts'
 import { uniform } from '#core/random.ts'
-import type { Dialog } from '#sip/dialog.ts'
+import { Dialog, type DialogImage } from '#sip/dialog.ts'
 import type { Flow } from '#sip/flow.ts'
 import { HeaderId } from '#sip/header-id.ts'
 import { InviteServerTransaction } from '#sip/invite-server-transaction.ts'
@@ -32,6 +32,8 @@ const RELIABLE_MAX = 8
 const MIN_SE_S_MAX = 86_400
 /** Refreshes tried again before the session is given up (RFC 4028 §10). */
 const REFRESH_TRIES_MAX = 4
+/** Sessions taken up after a restart are refreshed within this time, at random, in milliseconds: not all at once. */
+const RESUMED_REFRESH_MS_MAX = 30_000
 
 /** Why a session ended without a BYE of the peer. */
 export type SessionLoss =
@@ -60,6 +62,16 @@ export interface SessionUser extends FaultOwner {
 export interface SessionTable {
   add(session: Session): void
   remove(session: Session): void
+}
+
+/** A confirmed session written down. Plain data. */
+export interface SessionImage {
+  readonly dialog: DialogImage
+  readonly peerAllowsUpdate: boolean
+  /** The last description that we sent, for refreshes by re-INVITE. */
+  readonly localSdp: string
+  readonly minSeS: number
+  readonly terms: SessionTimerTerms | null
 }
 
 interface Accepted {
@@ -101,6 +113,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   readonly #ackWait = new Timer(this)
   readonly #prackWait = new Timer(this)
   #ended = false
+  #isProven = true
   /** An offer not yet answered, and whose (RFC 6337 §3.2). */
   offer: 'none' | 'local' | 'remote' = 'none'
   /** The last session description that we sent and its type, for refreshes by re-INVITE. */
@@ -138,8 +151,48 @@ export class Session implements TimerOwner, UserAgentClientUser {
     table.add(this)
   }
 
+  /**
+   * Goes on with a session of an earlier process. It is refreshed soon if that is ours to do: a peer that has left meanwhile
+   * says so then (RFC 4028 §10).
+   */
+  static fromImage(
+    stack: SipStack,
+    image: SessionImage,
+    user: SessionUser,
+    table: SessionTable,
+    settings: SessionTimerSettings,
+  ): Session {
+    const session = new Session(stack, Dialog.fromImage(image.dialog), user, table, settings)
+    session.#isProven = false
+    session.#peerAllowsUpdate = image.peerAllowsUpdate
+    session.#localSdp = image.localSdp
+    session.#minSeS = Math.max(image.minSeS, settings.minSeS)
+    const { terms } = image
+    if (terms === null) return session
+    session.#startTimer(terms)
+    const withinMs = Math.min(RESUMED_REFRESH_MS_MAX, (terms.intervalS * 1_000) / 2)
+    if (terms.weRefresh) stack.clock.arm(session.#timer, 'refresh', uniform(stack.random, withinMs))
+    return session
+  }
+
+  /** All that another process needs to go on with a confirmed session. */
+  image(): SessionImage {
+    return {
+      dialog: this.dialog.image(),
+      peerAllowsUpdate: this.#peerAllowsUpdate,
+      localSdp: this.#localSdp,
+      minSeS: this.#minSeS,
+      terms: this.#terms,
+    }
+  }
+
   get isEnded(): boolean {
     return this.#ended
+  }
+
+  /** Whether the peer has shown in this process that it has the session. */
+  get isProven(): boolean {
+    return this.#isProven
   }
 
   /** User part of our Contact in this dialog. */
@@ -296,6 +349,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       transaction.respond(500, 'CSeq out of order')
       return
     }
+    this.#isProven = true
     switch (request.method) {
       case 'BYE':
         this.#receiveBye(transaction)
@@ -364,7 +418,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   #refreshFrom(transaction: ServerTransaction): void {
     const { request } = transaction
     this.dialog.refreshTarget(request)
-    if (this.dialog.flow !== null) this.dialog.flow = transaction.flow
+    if (this.dialog.isPinned) this.dialog.flow = transaction.flow
     this.notePeer(request)
   }
 
@@ -504,6 +558,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
       if (response?.status === 422) this.#noteMinSe(response)
       return
     }
+    this.#isProven = true
     if (method === 'INVITE' || method === 'UPDATE') {
       this.dialog.refreshTarget(response)
       this.notePeer(response)
@@ -745,6 +800,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
     this.#refreshDone(isInvite)
     const status = response.status
     if (status < 300) {
+      this.#isProven = true
       this.dialog.refreshTarget(response)
       if (isInvite) this.acknowledge(client.request.sequence, '', '')
       this.#startTimer(sessionTimerFrom(response, this.#settings))

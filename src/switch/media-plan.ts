@@ -6,6 +6,7 @@ import { type GatewayPlace, GatewayPool, type GatewayRow } from '#media/gateway-
 import { REPLY_PATIENCE_MS } from '#media/media-gateway.ts'
 import { END_TO_END_MEDIA, type MediaPort } from '#media/media-port.ts'
 import { NgMedia, type NgMediaSettings } from '#media/ng-media.ts'
+import type { NgAddress } from '#ng/ng-address.ts'
 import { NgClient } from '#ng/ng-client.ts'
 import type { Snapshot } from '#routing/snapshot.ts'
 import { parseGatewayAddress } from '#schema/address.ts'
@@ -17,10 +18,11 @@ export class MediaPlan {
   /** Address of the embedded gateway, or null while there is none. */
   #embedded: string | null
 
-  constructor(ports: Ports, snapshot: Snapshot, embedded: string | null) {
+  constructor(ports: Ports, snapshot: Snapshot, embedded: string | null, nodeId: string) {
     this.#snapshot = snapshot
     this.#embedded = embedded
-    this.#pool = new GatewayPool(ports, (remote) => new NgClient(ports, { remote, giveUpAfterMs: REPLY_PATIENCE_MS }))
+    const connect = (remote: NgAddress): NgClient => new NgClient(ports, { remote, giveUpAfterMs: REPLY_PATIENCE_MS })
+    this.#pool = new GatewayPool(ports, `carillon-${nodeId}-`, connect)
     this.#media = new NgMedia(ports, this.#pool, settingsOf(snapshot))
   }
 

@@ -16,7 +16,17 @@ import {
 } from '#border/request-screen.ts'
 import { TrunkLoad } from '#border/trunk-load.ts'
 import { Call } from '#call/call.ts'
-import type { CallFacts, CallHost, CallPlan, CallRefusal, CallSummary, CdrFacts } from '#call/call-host.ts'
+import type {
+  CallFacts,
+  CallHost,
+  CallImage,
+  CallPlan,
+  CallRefusal,
+  CallSummary,
+  CdrFacts,
+  KeptCall,
+} from '#call/call-host.ts'
+import type { CallerIdentity } from '#call/caller-identity.ts'
 import { ServiceCall } from '#call/service-call.ts'
 import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter } from '#core/counters.ts'
@@ -40,9 +50,11 @@ import { SESSION_METHODS } from '#sip/session.ts'
 import { answerSessionTimer, type SessionTimerSettings } from '#sip/session-timer.ts'
 import type { SipStack } from '#sip/stack.ts'
 import { type RequestUser, TransactionLayer } from '#sip/transaction-layer.ts'
+import { parseUri } from '#sip/uri.ts'
 import { CallFaults } from '#switch/call-faults.ts'
+import { CallJournal } from '#switch/call-journal.ts'
 import { CallPlanner } from '#switch/call-planner.ts'
-import { CdrJournal, interruptedStop } from '#switch/cdr-journal.ts'
+import { CdrJournal, type InterruptedCall, interruptedStop } from '#switch/cdr-journal.ts'
 import { MediaPlan } from '#switch/media-plan.ts'
 import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
 import { peerAt, peerSender, type Sender, subscriberSender } from '#switch/sender.ts'
@@ -153,6 +165,9 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   readonly #ports: Ports
   readonly #observer: SwitchObserver
   readonly #journal: CdrJournal
+  readonly #callJournal: CallJournal
+  /** Calls of an earlier process whose paths are not found again yet. */
+  readonly #resumed = new Map<Call, CallImage>()
   readonly #location: Location
   readonly #authenticator: Authenticator
   readonly #registrar: Registrar
@@ -208,7 +223,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       nodeId: options.nodeId,
       recordsPerFileMax: settings.cdr.fileRecordsMax,
     })
-    for (const call of this.#journal.interrupted) this.#journal.append(interruptedStop(call))
+    this.#callJournal = new CallJournal(ports)
     this.#location = new Location(ports)
     this.#authenticator = new Authenticator(
       ports,
@@ -220,7 +235,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#peerAddresses = new PeerAddresses(ports)
     this.#planner = new CallPlanner(this.#location, layer.transport, this.#peerAddresses)
     this.#trunks = new TrunkLoad(ports.clock)
-    this.#mediaPlan = new MediaPlan(ports, snapshot, options.embeddedGateway ?? null)
+    this.#mediaPlan = new MediaPlan(ports, snapshot, options.embeddedGateway ?? null, options.nodeId)
     const { counters } = ports
     this.#callsStarted = counters.counter('carillon_calls_total', 'Calls admitted.')
     this.#callsAnswered = counters.counter('carillon_calls_answered_total', 'Calls answered.')
@@ -233,12 +248,15 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   start(): void {
     this.#mediaPlan.start()
+    this.#resumeCalls()
     this.stack.layer.transport.start()
   }
 
   onListening(): void {
     this.#state = 'running'
     this.#reason = ''
+    for (const [call, image] of this.#resumed) call.reconnect(image)
+    this.#resumed.clear()
     this.#watchPeers()
     this.#observer.onReady(this.#listening())
   }
@@ -296,6 +314,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#mediaPlan.stop()
     this.#location.close()
     this.#journal.close()
+    this.#callJournal.close()
   }
 
   status(): SwitchStatus {
@@ -472,7 +491,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       call.start()
       return
     }
-    const call = new Call(this, facts, transaction)
+    const call = Call.invited(this, facts, transaction)
     this.#calls.set(call, origin)
     if ('stages' in plan) call.start(plan)
     else call.refuse(plan)
@@ -532,6 +551,55 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
       loopMark: mark,
       maxForwards,
     }
+  }
+
+  /**
+   * Goes on with the calls that an earlier process answered. One that was not at rest yet when it died, or that nobody can
+   * read, is closed: its record says so.
+   */
+  #resumeCalls(): void {
+    const resumed = new Set<string>()
+    for (const interrupted of this.#journal.interrupted) {
+      const { start } = interrupted
+      const image = this.#callJournal.find(start.callId)
+      if (image === null) this.#journal.append(interruptedStop(interrupted))
+      else {
+        this.#resume(interrupted, image)
+        resumed.add(start.callId)
+      }
+    }
+    this.#callJournal.keepOnly(resumed)
+    if (resumed.size > 0) this.#ports.log.event('info', 'CALLS_RESUMED', { calls: resumed.size })
+  }
+
+  #resume({ start, evidenceAt }: InterruptedCall, image: CallImage): void {
+    const { ingressTrunkGroup, egressTrunkGroup } = start
+    const user = parseUri(start.caller)?.user ?? ''
+    const ingress: Ingress =
+      ingressTrunkGroup === null ? { kind: 'subscriber', user } : { kind: 'trunkGroup', name: ingressTrunkGroup }
+    const caller: CallerIdentity = {
+      user,
+      displayName: '',
+      assertedName: '',
+      asserted: true,
+      restricted: false,
+      number: start.callerNumber,
+    }
+    const sender = { ingress, caller, name: start.caller }
+    const facts = this.#callFacts(this.#snapshot, sender, '', 0)
+    const call = Call.resumed(this, { ...facts, configVersion: start.configVersion }, start, evidenceAt, image)
+    if (ingressTrunkGroup !== null) this.#trunks.resume(ingressTrunkGroup)
+    if (egressTrunkGroup !== null) this.#trunks.resume(egressTrunkGroup)
+    this.#calls.set(call, { ingress, channel: ingressTrunkGroup })
+    this.#resumed.set(call, image)
+  }
+
+  keep(callId: string, call: KeptCall): void {
+    this.#callJournal.put(callId, call)
+  }
+
+  forget(callId: string): void {
+    this.#callJournal.remove(callId)
   }
 
   seizeTrunk(name: string): boolean {

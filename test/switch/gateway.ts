@@ -35,7 +35,7 @@ class Gateway {
 export class SimGateway {
   readonly host: string
   readonly node: SimNode<Gateway>
-  /** Commands in order; pings, events, queries and statistics left out. */
+  /** Commands in order; pings, events, queries, lists and statistics left out. */
   readonly commands: NgDictionary[] = []
   mood: Mood = 'ok'
   /** Only commands for which this holds are affected by the mood. */
@@ -82,6 +82,10 @@ export class SimGateway {
       const after = Number(command['after'])
       const events = gateway.events.slice(after)
       reply({ result: 'ok', events, last: after + events.length })
+      return
+    }
+    if (name === 'list') {
+      reply({ result: 'ok', calls: [...gateway.calls] })
       return
     }
     if (name === 'query') {

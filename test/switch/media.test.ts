@@ -551,3 +551,72 @@ test('a service call moves to another gateway by an offer to its caller', () => 
   rig.run(3_000)
   settle(all)
 })
+
+// ── The switch dies ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** The switch's process dies and another one starts on its data. */
+function restart(rig: SwitchRig): void {
+  rig.run(100)
+  rig.node.crash(false)
+  rig.run(1_000)
+  rig.node.start()
+  rig.run(100)
+}
+
+test('a call that is up keeps its gateway session over a restart of the switch, and its end deletes it', () => {
+  const all = world()
+  const { rig, gateway, alice, bob } = all
+  const up = connect(all)
+  restart(rig)
+  rig.run(15_000)
+  assert.equal(gateway.calls, 1, 'nobody deletes what goes on')
+  const before = gateway.commands.length
+  const again = alice.send(alice.within(up.caller, 'INVITE', { contact: alice.contact, body: SDP }))
+  rig.run()
+  bob.respond(bob.last('INVITE'), 200, { body: SDP_B })
+  rig.run()
+  assert.equal(alice.final(again).status, 200)
+  alice.send(alice.within(up.caller, 'ACK', { sequence: again.sequence }))
+  rig.run()
+  assert.deepEqual(words(gateway).slice(before), ['offer caller callee-1', 'answer caller callee-1'])
+  hangUp(all, up)
+  assert.equal(gateway.calls, 0)
+  assert.equal(lastRecord(rig)['releaseCode'], 'NORMAL')
+  settle(all)
+})
+
+test('what a dead switch left on the gateway is deleted after a while; what others have there is not', () => {
+  const all = world()
+  const { rig, gateway, alice } = all
+  gateway.node.application.calls.add('a call of somebody else')
+  alice.exchange(alice.invite('sip:1002@example.net'))
+  rig.run()
+  assert.equal(gateway.calls, 2)
+  restart(rig)
+  assert.equal(gateway.calls, 2)
+  rig.run(15_000)
+  assert.deepEqual([...gateway.node.application.calls], ['a call of somebody else'])
+})
+
+test('a call whose gateway died together with the switch is moved to another', () => {
+  const all = world(`gateways: ["udp:${ONE}:2223", "udp:${TWO}:2223"]`, [ONE, TWO])
+  const { rig, gateways, alice, bob } = all
+  connect(all)
+  for (const [phone, body] of [
+    [alice, SDP],
+    [bob, SDP_B],
+  ] as const) {
+    phone.onMessage = (message) => {
+      if (message.isRequest && message.method !== 'ACK') phone.respond(message, 200, { body })
+    }
+  }
+  const carrying = gateways.find(({ calls }) => calls === 1)
+  const other = gateways.find(({ calls }) => calls === 0)
+  assert.ok(carrying !== undefined && other !== undefined)
+  carrying.mood = 'silent'
+  carrying.node.crash(false)
+  restart(rig)
+  rig.run(30_000)
+  assert.equal(other.calls, 1)
+  for (const phone of [alice, bob]) assert.match(phone.last('INVITE').body, new RegExp(`c=IN IP4 ${other.host}`))
+})
