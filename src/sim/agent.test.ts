@@ -51,6 +51,7 @@ function pair(seed: number, answer: Partial<AnswerPlan>, profile: Partial<AgentP
       sessionTimer: false,
       allowUpdate: true,
       hasty: false,
+      packetMs: null,
       ...profile,
     }
     return new SimPhone(world, whole, ledger, () => plan)

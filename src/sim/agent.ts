@@ -1,9 +1,10 @@
 // A simulated user agent: registers, dispatches what comes in to its calls, and sends requests with digest.
 
-import type { Connection, Endpoint } from '#core/net.ts'
+import type { Connection, Endpoint, Net } from '#core/net.ts'
 import { endpointText } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
 import { authorization } from '#sim/agent-digest.ts'
+import { AgentMedia } from '#sim/agent-media.ts'
 import type { ClientEvents } from '#sim/agent-transactions.ts'
 import { AgentClient, AgentServer } from '#sim/agent-transactions.ts'
 import type { Way } from '#sim/agent-wire.ts'
@@ -11,7 +12,7 @@ import { AgentWire } from '#sim/agent-wire.ts'
 import type { AnswerPlan, CallPlan } from '#sim/call-end.ts'
 import { CallEnd } from '#sim/call-end.ts'
 import { Generator } from '#sim/generator.ts'
-import type { Ledger } from '#sim/ledger.ts'
+import type { Ledger, MediaRecord } from '#sim/ledger.ts'
 import { familyOf } from '#sim/machine.ts'
 import { hostOf, SipText, uriOf } from '#sim/sip-text.ts'
 import type { VirtualClock } from '#sim/virtual-clock.ts'
@@ -52,6 +53,8 @@ export interface AgentProfile {
   readonly reliable: boolean
   readonly sessionTimer: boolean
   readonly allowUpdate: boolean
+  /** From one RTP packet to the next; null sends none. */
+  readonly packetMs: number | null
   /** Hangs up before the ACK of its 2xx, which RFC 3261 §15 forbids and some do. */
   readonly hasty: boolean
 }
@@ -70,6 +73,10 @@ export class Agent {
   readonly #servers = new Map<string, AgentServer>()
   readonly #answer: (invite: SipText) => AnswerPlan
   readonly #registerCallId: string
+  readonly #net: Net
+  /** Draws of its own: what is done on the signalling side stays the same with media and without. */
+  readonly #mediaRandom: Generator
+  #mediaPort: number
   #registerSequence = 0
   #registering = false
   #leaving = false
@@ -81,6 +88,9 @@ export class Agent {
     this.#answer = answer
     this.clock = ports.clock as VirtualClock
     this.random = new Generator(ports.random.uint32(), profile.name)
+    this.#net = ports.net
+    this.#mediaRandom = this.random.fork('media')
+    this.#mediaPort = 2 * this.#mediaRandom.between(5_000, 15_000)
     this.#wire = new AgentWire(ports, profile.host, profile.port, this)
     this.#registerCallId = this.mint()
     if (profile.expiresS !== null) this.after(this.random.between(10, 2_000), () => this.register())
@@ -117,6 +127,24 @@ export class Agent {
 
   call(target: string, plan: CallPlan): CallEnd {
     return CallEnd.toCall(this, target, plan)
+  }
+
+  /** A media port for a call's end; null when this agent has no media. */
+  media(record: MediaRecord, speaks: () => boolean): AgentMedia | null {
+    const { host, packetMs } = this.profile
+    if (packetMs === null) return null
+    this.#mediaPort += 2
+    return new AgentMedia({
+      net: this.#net,
+      host,
+      port: this.#mediaPort,
+      packetMs,
+      ssrc: this.#mediaRandom.uint32(),
+      record,
+      now: () => this.nowMs,
+      after: (delayMs, run) => void this.after(delayMs, run),
+      speaks,
+    })
   }
 
   /** Begins or refreshes the registration; `contact` null fetches the bindings only. */

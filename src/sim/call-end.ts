@@ -1,6 +1,7 @@
 // One end of a call at a simulated agent: the INVITE and its dialog (RFC 3261 §12–§15, RFC 3262, RFC 3311, RFC 4028).
 
 import type { Agent } from '#sim/agent.ts'
+import type { AgentMedia } from '#sim/agent-media.ts'
 import type { AgentClient, AgentServer } from '#sim/agent-transactions.ts'
 import { LIFETIME_MS, T1_MS } from '#sim/agent-transactions.ts'
 import type { Way } from '#sim/agent-wire.ts'
@@ -47,6 +48,8 @@ export interface AnswerPlan {
 type State = 'inviting' | 'cancelling' | 'up' | 'ending' | 'ended'
 
 const SESSION_EXPIRES_S = 90
+/** Who calls it hears himself (DESIGN §5). */
+export const ECHO_NUMBER = '600'
 const STATUS: Readonly<Partial<Record<Outcome, number>>> = { busy: 486, decline: 603, unavailable: 503, redirect: 302 }
 
 export class CallEnd {
@@ -79,8 +82,9 @@ export class CallEnd {
   #direction = 'sendrecv'
   #sessionTask: { cancel(): void } | null = null
   #peerAllows = ''
+  readonly #media: AgentMedia | null
 
-  private constructor(agent: Agent, role: EndRecord['role'], callId: string, key: string) {
+  private constructor(agent: Agent, role: EndRecord['role'], callId: string, key: string, isEcho: boolean) {
     this.#agent = agent
     this.#callId = callId
     this.#localTag = agent.mint()
@@ -97,15 +101,19 @@ export class CallEnd {
       hungUp: '',
       status: 0,
       cancelled: false,
+      media: null,
     }
-    agent.ledger.ends.push(this.record)
+    const number = agent.ledger.ends.push(this.record)
+    const media = { number, isEcho, sent: 0, firstSentMs: -1, lastSentMs: -1, heldMs: -1, heard: new Map() }
+    this.#media = agent.media(media, () => this.#speaks)
+    if (this.#media !== null) this.record.media = media
     agent.calls.add(this)
   }
 
   /** An outgoing call. */
   static toCall(agent: Agent, target: string, plan: CallPlan): CallEnd {
     const callId = agent.mint()
-    const call = new CallEnd(agent, 'caller', callId, `key-${callId}`)
+    const call = new CallEnd(agent, 'caller', callId, `key-${callId}`, target.startsWith(`sip:${ECHO_NUMBER}@`))
     call.#localParty = `"Caller" <sip:${agent.profile.address}>;tag=${call.#localTag}`
     call.#remoteParty = `<${target}>`
     call.#remoteTarget = target
@@ -117,7 +125,7 @@ export class CallEnd {
   /** An incoming call. */
   static called(agent: Agent, server: AgentServer, plan: AnswerPlan): CallEnd {
     const invite = server.request
-    const call = new CallEnd(agent, 'callee', invite.callId, keyOf(invite))
+    const call = new CallEnd(agent, 'callee', invite.callId, keyOf(invite), false)
     call.#server = server
     call.#remoteTag = invite.fromTag
     call.#remoteTarget = uriOf(invite.get('contact'))
@@ -126,6 +134,7 @@ export class CallEnd {
     call.#remoteParty = invite.get('from')
     call.#remoteSequence = invite.sequence
     call.#peerAllows = invite.get('allow')
+    call.#media?.describe(invite.body)
     call.#follow(plan)
     return call
   }
@@ -173,6 +182,7 @@ export class CallEnd {
 
   onAck(ack: SipText): void {
     this.#learn(ack)
+    this.#media?.describe(ack.body)
     if (this.#unacknowledged !== null && ack.sequence === this.#unacknowledged.request.sequence) {
       this.#unacknowledged.acknowledged = true
       this.#unacknowledged = null
@@ -212,6 +222,7 @@ export class CallEnd {
   #onInviteResponse(response: SipText, plan: CallPlan): void {
     this.#localSequence = Math.max(this.#localSequence, response.sequence)
     if (response.status < 200) {
+      if (this.#acks.size === 0) this.#media?.describe(response.body)
       if (response.lists('require', '100rel')) this.#prack(response, plan)
       return
     }
@@ -246,6 +257,7 @@ export class CallEnd {
       this.#remoteParty = saved.party
       return
     }
+    this.#media?.describe(response.body)
     this.record.status = response.status
     this.record.answeredMs = this.#agent.nowMs
     const leaving = this.state === 'cancelling'
@@ -385,7 +397,7 @@ export class CallEnd {
     const method = change.method === 'UPDATE' && !/\bUPDATE\b/.test(this.#peerAllows) ? 'INVITE' : change.method
     const request = this.#inDialog(method).add('contact', this.#agent.contact)
     this.#addCapabilities(request)
-    this.#direction = change.direction
+    this.#turn(change.direction)
     this.#addSession(request)
     if (this.#agent.profile.sessionTimer) request.add('session-expires', `${SESSION_EXPIRES_S}`)
     this.#sendChange(request, (response) => {
@@ -416,7 +428,10 @@ export class CallEnd {
           this.#acks.set(id, { text: this.#agent.sendAck(ack, way), way })
         }
         if (this.#changing === client) this.#changing = null
-        if (response.status < 300) this.#watchSession(response, 'uac')
+        if (response.status < 300) {
+          this.#media?.describe(response.body)
+          this.#watchSession(response, 'uac')
+        }
         // RFC 3261 §12.2.1.2: these say that the dialog is gone.
         if (response.status === 481 || response.status === 408) this.#bye('refreshFailed')
         else onFinal(response)
@@ -446,7 +461,8 @@ export class CallEnd {
     this.#addTimer(request, response)
     if (request.body !== '' || request.method === 'INVITE') {
       const offered = /\na=(sendonly|recvonly|inactive|sendrecv)/.exec(request.body)?.[1] ?? 'sendrecv'
-      this.#direction = offered === 'sendonly' ? 'recvonly' : offered === 'recvonly' ? 'sendonly' : offered
+      this.#turn(offered === 'sendonly' ? 'recvonly' : offered === 'recvonly' ? 'sendonly' : offered)
+      this.#media?.describe(request.body)
       this.#addSession(response)
     }
     this.#watchSession(response, 'uas')
@@ -465,6 +481,7 @@ export class CallEnd {
 
   #onPrack(server: AgentServer): void {
     this.#reply(server, 200)
+    this.#media?.describe(server.request.body)
     this.#unpracked = 0
   }
 
@@ -590,11 +607,22 @@ export class CallEnd {
       `s=${this.record.key === '' ? '-' : this.record.key}`,
       `c=IN ${family} ${host}`,
       't=0 0',
-      'm=audio 40000 RTP/AVP 8 0',
+      `m=audio ${this.#media?.port ?? 40_000} RTP/AVP 8 0`,
       `a=${this.#direction}`,
     ]
     message.add('content-type', 'application/sdp')
     message.body = `${lines.join('\r\n')}\r\n`
+  }
+
+  /** A caller speaks to whoever described himself; a callee that is called without a description has told none before the answer. */
+  get #speaks(): boolean {
+    if (this.state === 'up') return true
+    return this.state === 'inviting' && (this.record.role === 'caller' || this.#answeredReliably)
+  }
+
+  #turn(direction: string): void {
+    this.#direction = direction
+    this.#media?.turn(direction)
   }
 
   #learn(message: SipText): void {
@@ -610,6 +638,7 @@ export class CallEnd {
   #end(how: string, hungUp: EndRecord['hungUp']): void {
     if (this.state === 'ended') return
     this.state = 'ended'
+    this.#media?.close()
     this.record.how = how
     this.record.hungUp = hungUp
     if (this.record.endedMs < 0) this.record.endedMs = this.#agent.nowMs

@@ -17,6 +17,29 @@ export interface EndRecord {
   /** Final status of the INVITE. */
   status: number
   cancelled: boolean
+  /** Null where telephones have no media of their own. */
+  media: MediaRecord | null
+}
+
+/** What one end of a call sent and heard. Instants are world milliseconds, −1 for never. */
+export interface MediaRecord {
+  /** Of the end, in every packet of it. */
+  readonly number: number
+  /** The end called a number that the switch answers itself. */
+  readonly isEcho: boolean
+  sent: number
+  firstSentMs: number
+  lastSentMs: number
+  /** When either side first asked for anything but both directions. */
+  heldMs: number
+  /** By whose packets they were and the host that they came from. */
+  readonly heard: Map<string, Heard>
+}
+
+export interface Heard {
+  readonly firstMs: number
+  lastMs: number
+  packets: number
 }
 
 /** One INVITE client transaction of an agent. */

@@ -6,9 +6,13 @@ import { loadConfig } from '#schema/config.ts'
 import type { AgentProfile } from '#sim/agent.ts'
 import type { BehaviourOptions } from '#sim/behaviour.ts'
 import { BEHAVIOUR_DEFAULTS, drawAnswer, drawCall } from '#sim/behaviour.ts'
+import { ECHO_NUMBER } from '#sim/call-end.ts'
 import { checkCdrs } from '#sim/cdr-checker.ts'
+import { addGateway, GATEWAY_ADDRESS, type SimGateway } from '#sim/gateway-node.ts'
 import { Generator } from '#sim/generator.ts'
 import { Ledger } from '#sim/ledger.ts'
+import { MediaChecker } from '#sim/media-checker.ts'
+import { planGatewayCrashes, planGatewayPartitions, planSpray } from '#sim/media-faults.ts'
 import type { Nat } from '#sim/nat.ts'
 import { NAT_KINDS } from '#sim/nat.ts'
 import type { SimNode } from '#sim/node.ts'
@@ -39,7 +43,18 @@ const IDLE_TIMERS: ReadonlyMap<string, number> = new Map([
   ['refresh', 1],
   ['idle', PHONES_MAX],
   ['task', 8],
+  // With a media gateway: the next ping, and the one that is under way.
+  ['ping', 1],
+  ['retransmit', 1],
+  ['giveUp', 1],
 ])
+/** The same for the gateway: replies are kept for copies of commands. */
+const GATEWAY_IDLE_TIMERS: ReadonlyMap<string, number> = new Map([['sweep', 1]])
+/** The share of worlds with a media gateway, and of each of its faults there. */
+const GATEWAY_SHARE = 0.5
+const GATEWAY_FAULT_SHARE = 0.3
+/** The share of calls to the echo. */
+const ECHO_SHARE = 0.1
 /** How long the two ends of one call may differ about its end: a BYE repeated until timer F, or a session timer. */
 const AGREEMENT_MS = 170_000
 
@@ -61,6 +76,8 @@ export const FAULTS = [
   'dns',
   'tls',
   'ipv6',
+  'gatewayCrash',
+  'gatewayPartition',
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -69,6 +86,10 @@ export interface ScenarioOptions {
   readonly faults?: ReadonlySet<Fault>
   /** Wraps the ports of the switch: to break it on purpose. */
   readonly sabotage?: (ports: Ports) => Ports
+  /** The same for the media gateway. */
+  readonly sabotageGateway?: (ports: Ports) => Ports
+  /** With a media gateway or without; drawn when absent. */
+  readonly media?: 'none' | 'gateway'
   /** Sees every packet. */
   readonly observer?: WireObserver
   readonly phones?: number
@@ -84,6 +105,8 @@ export interface ScenarioReport {
   readonly messages: number
   readonly faultsInjected: number
   readonly bindingsProven: number
+  /** RTP packets that a media gateway sent. */
+  readonly relayed: number
   readonly traceHash: string
 }
 
@@ -112,6 +135,11 @@ class Scenario {
   readonly #behaviour: BehaviourOptions
   readonly #durationMs: number
   #node: SimNode<Switch> | null = null
+  /** Draws of the media's own: worlds without a gateway are what they were. */
+  readonly #mediaRandom: Generator
+  readonly #isAnchored: boolean
+  #gateway: SimNode<SimGateway> | null = null
+  #mediaChecker: MediaChecker | null = null
   #injected = 0
   #calls = 0
   #powerLost = false
@@ -124,7 +152,13 @@ class Scenario {
     this.#options = options
     const random = new Generator(seed, 'scenario')
     this.#random = random
-    const drawn = FAULTS.filter((fault) => random.chance(fault === 'switchCrash' || fault === 'powerLoss' ? 0.25 : 0.4))
+    this.#mediaRandom = random.fork('media')
+    const media = options.media ?? (this.#mediaRandom.chance(GATEWAY_SHARE) ? 'gateway' : 'none')
+    this.#isAnchored = media === 'gateway'
+    const drawn = FAULTS.filter((fault) => {
+      if (fault.startsWith('gateway')) return this.#mediaRandom.chance(GATEWAY_FAULT_SHARE) && this.#isAnchored
+      return random.chance(fault === 'switchCrash' || fault === 'powerLoss' ? 0.25 : 0.4)
+    })
     this.#faults = options.faults ?? new Set(drawn)
     const has = (fault: Fault): boolean => this.#faults.has(fault)
     this.#world = new World({
@@ -153,13 +187,15 @@ class Scenario {
   }
 
   get faultNames(): string {
-    return this.#faults.size === 0 ? 'no faults' : [...this.#faults].join(', ')
+    const faults = this.#faults.size === 0 ? 'no faults' : [...this.#faults].join(', ')
+    return this.#isAnchored ? `a media gateway and ${faults}` : faults
   }
 
   run(): ScenarioReport {
     const phones = this.#options.phones ?? this.#random.between(2, PHONES_MAX)
     const carriers = this.#random.between(0, 2)
     this.#startSwitch(phones, carriers)
+    if (this.#isAnchored) this.#startGateway()
     this.#world.runUntil(1)
     for (let i = 0; i < phones; i++) this.#addPhone(i + 1)
     for (let i = 0; i < carriers; i++) this.#addCarrier(100 + i, i)
@@ -179,6 +215,7 @@ class Scenario {
       messages: this.#checker.messages,
       faultsInjected: this.#injected,
       bindingsProven: this.#checker.bindingsProven,
+      relayed: this.#mediaChecker?.relayed ?? 0,
       traceHash: this.#world.network.traceHash(),
     }
   }
@@ -187,7 +224,7 @@ class Scenario {
 
   #startSwitch(phones: number, carriers: number): void {
     const named = this.#faults.has('dns')
-    const snapshot = simSnapshot(phones, carriers, named)
+    const snapshot = simSnapshot(phones, carriers, named, this.#isAnchored)
     for (let at = 0; named && at < carriers; at++) {
       this.#world.dns.set(carrierName(at), [{ type: 'A', address: carrierHost(at), ttlS: this.#random.between(5, 60) }])
     }
@@ -207,6 +244,11 @@ class Scenario {
       },
       { name: SWITCH_NAME, addresses: [SWITCH_HOST6] },
     )
+  }
+
+  #startGateway(): void {
+    this.#gateway = addGateway(this.#world, SWITCH_HOST, this.#options.sabotageGateway)
+    this.#mediaChecker = new MediaChecker(this.#world, this.#ledger, this.#checker, this.#isHealthy)
   }
 
   #addPhone(index: number): void {
@@ -283,6 +325,7 @@ class Scenario {
       sessionTimer: this.#random.chance(0.5),
       allowUpdate: this.#random.chance(0.7),
       hasty: this.#random.chance(0.1),
+      packetMs: this.#isAnchored ? this.#mediaRandom.between(200, 1_000) : null,
       ...own,
     }
   }
@@ -310,6 +353,7 @@ class Scenario {
     if (toCarrier) target = `sip:+4420${random.between(10_000_000, 99_999_999)}@${DOMAIN}`
     else if (isCarrier || random.chance(0.3)) target = `sip:${e164(number)}@${isCarrier ? SWITCH_HOST : DOMAIN}`
     else if (random.chance(0.05)) target = `sip:9999@${DOMAIN}`
+    if (this.#isAnchored && !isCarrier && this.#mediaRandom.chance(ECHO_SHARE)) target = `sip:${ECHO_NUMBER}@${DOMAIN}`
     this.#calls++
     caller.call(target, plan)
   }
@@ -358,6 +402,7 @@ class Scenario {
       })
     }
     if (this.#faults.has('rubbish')) this.#planRubbish(random)
+    this.#planMediaFaults(inject)
     if (this.#faults.has('dns')) {
       const { dns } = this.#world
       dns.delayMs = [5, 3_000]
@@ -370,6 +415,18 @@ class Scenario {
         dns.failure = 0
       })
     }
+  }
+
+  #planMediaFaults(inject: () => void): void {
+    const random = this.#mediaRandom.fork('faults')
+    const gateway = this.#gateway
+    if (gateway === null || this.#mediaChecker === null) return
+    const [world, untilMs] = [this.#world, this.#durationMs]
+    if (this.#faults.has('gatewayCrash')) planGatewayCrashes(world, gateway, random, untilMs, inject)
+    if (this.#faults.has('gatewayPartition')) {
+      planGatewayPartitions(world, gateway, this.#switchNode, random, untilMs, inject)
+    }
+    if (this.#faults.has('rubbish')) planSpray(world, this.#mediaChecker, random, untilMs, inject)
   }
 
   #planVanish(agent: SimPhone, atMs: number, random: Generator): void {
@@ -447,7 +504,22 @@ class Scenario {
       if (timers.length > (IDLE_TIMERS.get(name) ?? 0))
         fail(`${timers.length} timers '${name}' armed at idle in the switch`)
     }
+    this.#checkGateway(fail)
+    this.#mediaChecker?.finish(node.disk)
     this.#world.raise()
+  }
+
+  #checkGateway(fail: (message: string) => void): void {
+    const gateway = this.#gateway
+    if (gateway === null || !gateway.isRunning) return
+    for (const [name, count] of Object.entries(gateway.application.audit())) {
+      if (count !== 0) fail(`${count} ${name} at idle in the gateway`)
+    }
+    if (gateway.openSockets !== 1) fail(`${gateway.openSockets} sockets open at idle in the gateway`)
+    for (const [name, timers] of Map.groupBy(gateway.armedTimers, (timer) => timer)) {
+      if (timers.length > (GATEWAY_IDLE_TIMERS.get(name) ?? 0))
+        fail(`${timers.length} timers '${name}' armed at idle in the gateway`)
+    }
   }
 
   /** Every INVITE has exactly one final response, unless its agent, the switch or the way between them failed. */
@@ -504,6 +576,8 @@ class Scenario {
       'powerLoss',
       'loss',
       'disk',
+      'gatewayCrash',
+      'gatewayPartition',
     ]
     return !cutting.some((fault) => this.#faults.has(fault))
   }
@@ -522,12 +596,12 @@ function e164(index: number): string {
 }
 
 /** The configuration of the simulated switch: so many subscribers, and a trunk group for each carrier, by name or address. */
-export function simSnapshot(phones: number, carriers: number, named: boolean): Snapshot {
+export function simSnapshot(phones: number, carriers: number, named: boolean, isAnchored: boolean): Snapshot {
   const points = ['udp:H:5060', 'tcp:H:5060', 'tls:H:5061']
   const listen = [SWITCH_HOST, `[${SWITCH_HOST6}]`].flatMap((host) => points.map((point) => point.replace('H', host)))
   const lines = [`domain: ${DOMAIN}`, 'sip:', `  listen: ${JSON.stringify(listen)}`]
   lines.push('  sessionExpiresS: 90', 'call:', '  noAnswerS: 60', 'access:', '  noAnswerS: 60', '  keepAliveS: 20')
-  lines.push('media:', '  gateways: none', 'subscribers:')
+  lines.push('media:', `  gateways: ${isAnchored ? JSON.stringify([GATEWAY_ADDRESS]) : 'none'}`, 'subscribers:')
   for (let i = 1; i <= phones; i++) {
     lines.push(`  - {user: "${1_000 + i}", password: "secret${i}", number: "${e164(i)}"}`)
   }

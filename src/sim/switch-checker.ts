@@ -124,6 +124,8 @@ export class SwitchChecker implements WireObserver {
   /** Addresses of record whose bindings must be found again after a crash. */
   readonly #unproven = new Set<string>()
   bindingsProven = 0
+  /** Sees each SIP message that is not of a stranger, and its packet. */
+  onMessage: ((message: SipText, event: WireEvent) => void) | null = null
 
   constructor(world: World, machine: string, ownHost: string) {
     this.#world = world
@@ -189,6 +191,7 @@ export class SwitchChecker implements WireObserver {
       this.messages++
       if (this.#strangers.has(remote.host)) continue
       const message = SipText.parse(text)
+      if (typeof message !== 'string') this.onMessage?.(message, event)
       if (event.fate === 'delivered') {
         if (typeof message !== 'string') this.#onReceived(message, text, place, event)
       } else if (typeof message === 'string') this.#fault(`sent what no strict reader reads: ${message}`, text)
