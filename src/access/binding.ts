@@ -56,6 +56,11 @@ export class Binding implements BindingFields {
   /** When it expires by `Clock.now`, which no step of the wall clock moves. */
   readonly deadlineMs: number
   readonly needsFlow: boolean
+  /**
+   * Whether the connection that it was registered over died with an earlier process. Another one from the same address may be
+   * somebody else's: a NAT gives a free port to whoever asks (RFC 5626 §5.3).
+   */
+  isCutOff = false
   /** For the location's own use: neighbours among those that expire in the same second. */
   previous: Binding | null = null
   next: Binding | null = null

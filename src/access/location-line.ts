@@ -73,7 +73,9 @@ export function readLocationLine(
     const restMs = Math.min(fields.expiresAtMs - wallMs, lifetimeMaxMs)
     if (restMs <= 0) continue
     if (parseUri(fields.contact) === null) return null
-    bindings.push(new Binding(fields, nowMs + restMs))
+    const binding = new Binding(fields, nowMs + restMs)
+    binding.isCutOff = fields.transport !== 'udp'
+    bindings.push(binding)
   }
   return { aor, bindings }
 }

@@ -113,7 +113,30 @@ test('After a crash the journal gives every binding back as it was', () => {
   const again = new Location(new TestPorts(store))
   const [restored] = again.bindings(A)
   assert.ok(restored)
-  assert.deepEqual(JSON.stringify({ ...restored, next: null }), JSON.stringify({ ...whole, next: null }))
+  const asWritten = { ...restored, isCutOff: false, next: null }
+  assert.deepEqual(JSON.stringify(asWritten), JSON.stringify({ ...whole, next: null }))
+})
+
+test('A binding over a connection is cut off from it when the process dies; one over UDP is not (RFC 5626 §5.3)', () => {
+  const ports = new TestPorts()
+  const location = new Location(ports)
+  const next = [
+    binding(ports, A, 'sip:a@192.0.2.10;transport=tls', 60, { transport: 'tls' }),
+    binding(ports, A, 'sip:b@192.0.2.10', 60),
+  ]
+  location.commit(A, next)
+  assert.deepEqual(
+    location.bindings(A).map(({ isCutOff }) => isCutOff),
+    [false, false],
+  )
+  const again = new Location(ports)
+  assert.deepEqual(
+    again.bindings(A).map(({ transport, isCutOff }) => [transport, isCutOff]),
+    [
+      ['tls', true],
+      ['udp', false],
+    ],
+  )
 })
 
 test('What expired while the process was dead is not loaded; a removal is not undone', () => {

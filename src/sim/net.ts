@@ -13,6 +13,7 @@ import type {
   Net,
   TlsContext,
 } from '#core/net.ts'
+import { sameEndpoint } from '#core/net.ts'
 import { SimConnection } from '#sim/connection.ts'
 import type { Machine } from '#sim/machine.ts'
 import { isWildcard } from '#sim/machine.ts'
@@ -156,7 +157,12 @@ export class SimNet implements Net {
       other.state = 'open'
       other.peer = shaken.clientSeenByServer
       other.other = connection
-      other.accept = () => listener.accept(other)
+      other.accept = () => {
+        // Two connections cannot have the same ends: the one that a NAT forgot is reset by the new one (RFC 9293 §3.10.7.4).
+        for (const one of arrival.machine.connections)
+          if (one !== other && isSamePath(one, other)) one.fail('ECONNRESET')
+        listener.accept(other)
+      }
       // TLS 1.3 takes one more round trip before the client may send.
       const openMs = tls === null ? backMs : backMs + 2 * link.delayMs()
       this.#clock.after(openMs, () => {
@@ -258,4 +264,8 @@ export class SimListener implements Listener {
     if (sink === null) connection.kill()
     else connection.sink = sink
   }
+}
+
+function isSamePath(one: SimConnection, other: SimConnection): boolean {
+  return one.state === 'open' && sameEndpoint(one.remote, other.remote) && sameEndpoint(one.local, other.local)
 }

@@ -117,7 +117,8 @@ export class CallPlanner {
     const first = path[0]
     const routes = path.length === 0 ? '' : `Route: ${path.join(', ')}\r\n`
     const nextHop = first === undefined ? withoutHeaders(contact) : uriInBrackets(first)
-    const live = this.#transport.flowFrom(binding.transport, binding.local, binding.remote)
+    const { transport, local, remote } = binding
+    const live = binding.isCutOff ? null : this.#transport.flowFrom(transport, local, remote)
     const isBound = (first === undefined && binding.needsFlow) || !this.#mayFollow(nextHop, binding, snapshot)
     const flow = isBound || (first === undefined && live?.reliable === true) ? live : null
     if (isBound && flow === null) return null
