@@ -53,13 +53,9 @@ const clock: Clock = loop?.clock ?? systemClock(fault)
 if (polled === null) log.event('warn', 'MEDIA_NO_EPOLL', { reason: epoll ? 'unavailable' : 'configured' })
 else orders.wakeBy(polled.wakeDescriptor)
 
-let pending: Report[] = []
+const pending: Report[] = []
 const tell = new Timer({
-  onTimer: () => {
-    const reports = pending
-    pending = []
-    orders.post({ kind: 'reports', reports })
-  },
+  onTimer: () => orders.post({ kind: 'reports', reports: pending.splice(0) }),
 })
 const sink = {
   onReport: (report: Report): void => {

@@ -89,20 +89,28 @@ export class CarillonProcess {
 
   /** Process id of the switch: the child of the supervisor that runs Carillon's program. */
   switchPid(): number {
+    return this.#pidOf('switch')
+  }
+
+  /** Process id of the embedded media gateway. */
+  gatewayPid(): number {
+    return this.#pidOf('gateway')
+  }
+
+  #pidOf(command: string): number {
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue
       try {
         const stat = readFileSync(`/proc/${name}/stat`, 'latin1')
         const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
         if (parent !== this.#child.pid) continue
-        // Beside it runs the embedded media gateway.
         const words = readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0')
-        if (words.includes('switch')) return Number(name)
+        if (words.includes(command)) return Number(name)
       } catch {
         // It has ended meanwhile.
       }
     }
-    throw new Error('the supervisor has no switch')
+    throw new Error(`the supervisor has no ${command}`)
   }
 
   /** All records in DATA/cdr, in the order of the files. */

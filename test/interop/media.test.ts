@@ -150,3 +150,83 @@ test('two telephones with one codec hear each other, through hold and resume', o
     await alice.event('CALL_CLOSED')
   })
 })
+
+/** Both telephones talk and hear each other. */
+async function talk(alice: BaresipPhone, bob: BaresipPhone): Promise<void> {
+  alice.command('dial', `sip:bob@${DOMAIN}`)
+  await bob.event('CALL_INCOMING')
+  bob.command('accept')
+  await alice.event('CALL_ESTABLISHED')
+  await hears(alice, 'bob', tone(700))
+  await hears(bob, 'alice', tone(440))
+}
+
+/** Seconds that a telephone has heard so far in its last call. */
+function heardSeconds(phone: BaresipPhone): number {
+  const file = phone.heard
+  return (file === null ? null : Recording.read(file))?.seconds ?? 0
+}
+
+test(
+  'kill -9 of the switch in a call: the audio goes on, and the call ends with one right record',
+  options,
+  async () => {
+    await phones([{ toneHz: 440 }, { toneHz: 700 }], async (alice, bob) => {
+      assert.ok(alice)
+      assert.ok(bob)
+      const before = rig.carillon.cdrs().length
+      await talk(alice, bob)
+      process.kill(rig.carillon.switchPid(), 'SIGKILL')
+      await until('the supervisor has seen it', 5_000, async () => {
+        const health = await fetch(`http://127.0.0.1:${rig.carillon.ports.http}/healthz`)
+        return health.status === 503
+      })
+      await rig.carillon.untilHealthy(10_000)
+      const seconds = heardSeconds(alice)
+      await until('two more seconds are heard', 10_000, () => Promise.resolve(heardSeconds(alice) >= seconds + 2))
+      const heard = Recording.read(alice.heard ?? '')
+      assert.ok(heard !== null)
+      // From the kill on, in pieces of a tenth of a second: bob's tone is in each.
+      const piece = heard.rate / 10
+      const since = heard.samples.slice(-Math.round(2.5 * heard.rate))
+      for (let at = 0; at + piece <= since.length; at += piece) {
+        const tenth = new Recording(since.slice(at, at + piece), heard.rate)
+        assert.ok(tenth.power > 10_000 && tenth.share(700) > 0.5, `silence ${at / heard.rate} s after the kill`)
+      }
+      alice.command('hangup')
+      await bob.event('CALL_CLOSED')
+      const stop = await rig.carillon.cdr('STOP', (cdr) => cdr.type === 'STOP' && cdr.sequence > before)
+      assert.equal(stop.releaseCode, 'NORMAL')
+      assert.equal(stop.releaseParty, 'caller')
+      assert.ok(stop.media !== null, 'the record has the media')
+      const own = rig.carillon.cdrs().filter(({ callId }) => callId === stop.callId)
+      assert.deepEqual(
+        own.map(({ type }) => type),
+        ['START', 'STOP'],
+      )
+    })
+  },
+)
+
+test('kill -9 of the gateway in a call: the call is anchored anew, and is heard again', options, async () => {
+  await phones([{ toneHz: 440 }, { toneHz: 700 }], async (alice, bob) => {
+    assert.ok(alice)
+    assert.ok(bob)
+    const before = rig.carillon.cdrs().length
+    await talk(alice, bob)
+    process.kill(rig.carillon.gatewayPid(), 'SIGKILL')
+    await until('the supervisor has seen it', 5_000, async () => {
+      const health = await fetch(`http://127.0.0.1:${rig.carillon.ports.http}/healthz`)
+      return health.status === 503
+    })
+    await rig.carillon.untilHealthy(10_000)
+    const seconds = heardSeconds(alice)
+    await until('alice hears on', HEARD_MS, () => Promise.resolve(heardSeconds(alice) >= seconds + 1.5))
+    await hears(alice, 'bob again', tone(700))
+    await hears(bob, 'alice again', tone(440))
+    bob.command('hangup')
+    await alice.event('CALL_CLOSED')
+    const stop = await rig.carillon.cdr('STOP', (cdr) => cdr.type === 'STOP' && cdr.sequence > before)
+    assert.equal(stop.releaseCode, 'NORMAL')
+  })
+})
