@@ -257,9 +257,10 @@ export class NftRelay implements KernelRelay {
     transaction.set(set, keyType(family), keyOctets(family), 0, 0).rule('mark', (rule) => {
       addressesOf(rule, family).lookup(set, REGISTER, null)
       if (version === 4) {
-        // RFC 2474 §3: the upper six bits of the octet; the lower two are of congestion notification.
-        rule.load(REGISTER, 'network', 1, 1)
-        rule.bits(REGISTER, Uint8Array.of(0x03), Uint8Array.of(dscp << 2)).store(REGISTER, 1, 1, 10)
+        // RFC 2474 §3: the upper six bits of the second octet; the lower two are of congestion notification. The checksum
+        // is of words of 16 bits, so a whole one is written.
+        rule.load(REGISTER, 'network', 0, 2)
+        rule.bits(REGISTER, Uint8Array.of(0xff, 0x03), Uint8Array.of(0, dscp << 2)).store(REGISTER, 0, 2, 10)
       } else {
         rule.load(REGISTER, 'network', 0, 2)
         const bits = Uint8Array.of(dscp >> 2, (dscp & 3) << 6)
