@@ -372,11 +372,15 @@ function resolveImport(from: string, specifier: string, maps: Readonly<Record<st
 
 /** Words in capitals that are no codes of ours: variables of the environment, and Node's own error codes. */
 const NO_CODES: ReadonlySet<string> = new Set(['NO_COLOR', 'CARILLON_DATA'])
+/** Names of SRTP crypto suites (RFC 4568 §6.2, RFC 7714 §14.2). */
+const CRYPTO_SUITE = /^(?:AES_CM|AEAD_AES)_/
 
 /** Stable codes: every literal in capitals with an underscore is one. */
 function codeOf(node: Node): string | null {
   const text = literalText(node)
-  return text !== null && CODE.test(text) && !NO_CODES.has(text) && !text.startsWith('ERR_') ? text : null
+  return text !== null && CODE.test(text) && !NO_CODES.has(text) && !CRYPTO_SUITE.test(text) && !text.startsWith('ERR_')
+    ? text
+    : null
 }
 
 /** Source files that no other file imports, except entry points (src/bin) and a file's own test. */
