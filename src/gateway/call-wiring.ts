@@ -1,20 +1,47 @@
 // Who hears whom: the settings of a call's streams from what was agreed with each party.
 
-import type { ControlStreams } from '#gateway/control-streams.ts'
+import type { ControlStream, ControlStreams } from '#gateway/control-streams.ts'
 import type { GatewaySettings } from '#gateway/gateway-settings.ts'
 import type { MediaCall } from '#gateway/media-call.ts'
 import type { Party, PartyMedia } from '#gateway/party.ts'
 import type { Source, StreamSettings } from '#gateway/plane.ts'
 import { receives, sends } from '#sdp/direction.ts'
 
+const RECORDING_NAME_MAX = 128
+
 /** Sets the streams of all parties that something is agreed with. */
 export function wireCall(call: MediaCall, streams: ControlStreams, settings: GatewaySettings): void {
   for (const party of call.parties) {
     for (const media of party.medias) {
       const { stream, agreed } = media
-      if (stream !== null && agreed !== null) streams.set(stream, settingsOf(call, media, agreed, settings))
+      if (stream === null || agreed === null) continue
+      streams.set(stream, settingsOf(call, media, agreed, settings))
+      // A stream that was opened anew knows nothing of what was ordered before.
+      if (media.blockedMedia || media.blockedDtmf || media.silencedMedia) blockMedia(media, streams)
+      streams.record(stream, recordingOf(call, stream, settings), call.recordingPaused)
     }
   }
+}
+
+/** Keeps back what comes from a media line, as it is ordered now. */
+export function blockMedia(media: PartyMedia, streams: ControlStreams): void {
+  const { stream, blockedMedia, blockedDtmf, silencedMedia } = media
+  if (stream !== null) streams.block(stream, blockedMedia, blockedDtmf, silencedMedia)
+}
+
+/** The file that a stream is recorded to; null for none. */
+function recordingOf(call: MediaCall, stream: ControlStream, settings: GatewaySettings): string | null {
+  const { recordingsFolder } = settings
+  if (call.recording === null || recordingsFolder === null) return null
+  return `${recordingsFolder}/${call.recording}-${call.createdMs}-${stream.id}.wav`
+}
+
+/** The name of a recording as part of a file name: no way leads out of the folder. */
+export function recordingName(wanted: string): string {
+  return wanted
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .replace(/^\.+/, '_')
+    .slice(0, RECORDING_NAME_MAX)
 }
 
 function settingsOf(

@@ -66,6 +66,9 @@ export class ControlStream implements TimerOwner {
   state: State = 'opening'
   attempts = 1
   facts: StreamFacts = NO_FACTS
+  readonly dscp: number
+  recordedTo: string | null = null
+  recordingPaused = false
   /** What was last ordered; null before the first `set`. */
   settings: StreamSettings | null = null
   /** Wall time of the last packet seen, as of the last facts; 0 never. */
@@ -73,8 +76,9 @@ export class ControlStream implements TimerOwner {
   readonly timer: Timer
   readonly #streams: ControlStreams
 
-  constructor(streams: ControlStreams, owner: ControlStreamOwner, interfaceName: string, pair: PortPair) {
+  constructor(streams: ControlStreams, owner: ControlStreamOwner, interfaceName: string, pair: PortPair, dscp: number) {
     this.#streams = streams
+    this.dscp = dscp
     this.owner = owner
     this.interfaceName = interfaceName
     this.family = pair.local.family
@@ -153,11 +157,16 @@ export class ControlStreams implements PlaneSink {
     return this.#gatherings.size
   }
 
-  /** Opens a stream; its owner is told how that went, never before this has returned. Null: no ports are free. */
-  open(interfaceName: string, family: 4 | 6, owner: ControlStreamOwner): ControlStream | null {
+  /** Opens a stream, with the gateway's own code point unless `dscp` says another; its owner is told how that went, never before this has returned. Null: no ports are free. */
+  open(
+    interfaceName: string,
+    family: 4 | 6,
+    owner: ControlStreamOwner,
+    dscp: number | null = null,
+  ): ControlStream | null {
     const pair = this.#pool.take(interfaceName, family)
     if (pair === null) return null
-    const stream = new ControlStream(this, owner, interfaceName, pair)
+    const stream = new ControlStream(this, owner, interfaceName, pair, dscp ?? this.#dscp)
     this.#opened.add()
     this.#order(stream)
     return stream
@@ -171,10 +180,10 @@ export class ControlStreams implements PlaneSink {
   }
 
   /** Plays; gives the number that `playEnded` will name. */
-  play(stream: ControlStream, segments: readonly Segment[], repeat: number): number {
+  play(stream: ControlStream, segments: readonly Segment[], repeat: number, durationMs = 0): number {
     this.#lastPlay += 1
     if (stream.state === 'open')
-      this.#plane.order({ order: 'play', stream: stream.id, play: this.#lastPlay, segments, repeat })
+      this.#plane.order({ order: 'play', stream: stream.id, play: this.#lastPlay, segments, repeat, durationMs })
     return this.#lastPlay
   }
 
@@ -182,12 +191,16 @@ export class ControlStreams implements PlaneSink {
     if (stream.state === 'open') this.#plane.order({ order: 'stopPlay', stream: stream.id, play })
   }
 
-  block(stream: ControlStream, media: boolean, dtmf: boolean): void {
-    if (stream.state === 'open') this.#plane.order({ order: 'block', stream: stream.id, media, dtmf })
+  block(stream: ControlStream, media: boolean, dtmf: boolean, silences: boolean): void {
+    if (stream.state === 'open') this.#plane.order({ order: 'block', stream: stream.id, media, dtmf, silences })
   }
 
-  record(stream: ControlStream, file: string | null, format: 'wav' | 'pcap'): void {
-    if (stream.state === 'open') this.#plane.order({ order: 'record', stream: stream.id, file, format })
+  /** Records into `file`, or no more; what is so already is not ordered again. */
+  record(stream: ControlStream, file: string | null, paused: boolean): void {
+    if (stream.state !== 'open' || (stream.recordedTo === file && stream.recordingPaused === paused)) return
+    stream.recordedTo = file
+    stream.recordingPaused = paused
+    this.#plane.order({ order: 'record', stream: stream.id, file, format: 'wav', paused })
   }
 
   /** Brings `facts` of the streams up to date, then calls `done`: at once when there is nothing to wait for. */
@@ -262,7 +275,7 @@ export class ControlStreams implements PlaneSink {
     this.#streams.set(stream.id, stream)
     this.#clock.arm(stream.timer, 'open', OPEN_MAX_MS)
     const { local, localRtcp } = stream.pair
-    this.#plane.order({ order: 'open', stream: stream.id, local, localRtcp, dscp: this.#dscp })
+    this.#plane.order({ order: 'open', stream: stream.id, local, localRtcp, dscp: stream.dscp })
   }
 
   #onOpenFailed(stream: ControlStream, reason: string): void {

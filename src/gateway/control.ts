@@ -9,6 +9,7 @@ import { countryTone, MILLIWATT, type ToneName } from '#gateway/audio/tone-table
 import { readWav } from '#gateway/audio/wav-reader.ts'
 import { describeCall } from '#gateway/call-query.ts'
 import type { CallTable } from '#gateway/call-table.ts'
+import { blockMedia, recordingName } from '#gateway/call-wiring.ts'
 import type { ControlStreams, StreamReport } from '#gateway/control-streams.ts'
 import type { EventQueue } from '#gateway/event-queue.ts'
 import type { GatewaySettings } from '#gateway/gateway-settings.ts'
@@ -17,6 +18,7 @@ import { errorReply, okReply, type Reply, unknownCall } from '#gateway/ng-reply.
 import { OfferAnswer } from '#gateway/offer-answer.ts'
 import type { Party, PartyMedia } from '#gateway/party.ts'
 import type { Segment } from '#gateway/plane.ts'
+import { unsupportedSettings } from '#gateway/unsupported-settings.ts'
 import type {
   NgBlock,
   NgCommand,
@@ -251,16 +253,25 @@ export class GatewayControl implements MediaCallOwner {
   }
 
   #withUnknown(command: NgCommand, reply: Reply): Reply {
-    if (command.unknown.length === 0) return reply
-    const unknown = command.unknown.slice(0, UNKNOWN_TOLD_MAX).map((text) => text.slice(0, FILE_OCTETS_MAX))
-    this.#unknown.add(command.unknown.length)
+    const notDone = 'settings' in command ? unsupportedSettings(command.settings) : []
+    if (
+      'settings' in command &&
+      command.settings.recordCall === true &&
+      this.#parts.settings.recordingsFolder === null
+    ) {
+      notDone.push('record-call')
+    }
+    const all = [...command.unknown, ...notDone]
+    if (all.length === 0) return reply
+    const unknown = all.slice(0, UNKNOWN_TOLD_MAX).map((text) => text.slice(0, FILE_OCTETS_MAX))
+    this.#unknown.add(all.length)
     const flags = unknown.join(', ')
     this.#parts.log.event('warn', 'MEDIA_FLAGS_UNKNOWN', { command: command.command, flags })
     return (answer) =>
       reply(
         answer['result'] === 'error'
           ? answer
-          : { warning: `not understood: ${flags}`, ...answer, 'unknown-flags': unknown },
+          : { warning: `not understood or not done: ${flags}`, ...answer, 'unknown-flags': unknown },
       )
   }
 
@@ -404,23 +415,15 @@ export class GatewayControl implements MediaCallOwner {
   }
 
   #record(call: MediaCall, command: NgRecording): NgDictionary {
-    const { settings, streams } = this.#parts
-    const start = command.command === 'start recording'
-    if (start && settings.recordingsFolder === null) {
+    if (command.command !== 'stop recording' && this.#parts.settings.recordingsFolder === null) {
       return errorReply('MEDIA_RECORDING', 'This gateway has no folder for recordings.')
     }
-    const wanted = command.outputDestination ?? command.callId
-    const name = wanted
-      .replace(/[^A-Za-z0-9._-]/g, '_')
-      .replace(/^\.+/, '_')
-      .slice(0, 128)
-    call.recording = start ? name : null
-    for (const party of call.parties) {
-      for (const stream of party.streams) {
-        const file = start ? `${settings.recordingsFolder}/${name}-${call.createdMs}-${stream.id}.wav` : null
-        streams.record(stream, file, 'wav')
-      }
+    if (command.command === 'stop recording') call.recording = null
+    else if (command.command === 'start recording') {
+      call.recording = recordingName(command.outputDestination ?? call.recording ?? command.callId)
     }
+    call.recordingPaused = command.command === 'pause recording'
+    this.#negotiation.wire(call)
     return okReply()
   }
 
@@ -428,11 +431,12 @@ export class GatewayControl implements MediaCallOwner {
     const parties = this.#chosen(call, command)
     if (parties === null) return partyUnknown()
     const blocks = !command.command.startsWith('un')
-    const dtmf = command.command.endsWith('DTMF')
+    const { command: name, settings } = command
     for (const media of parties.flatMap((party) => party.medias)) {
-      if (dtmf) media.blockedDtmf = blocks
+      if (name.endsWith('DTMF')) media.blockedDtmf = blocks && settings.dtmf.block !== 'off'
+      else if (name.endsWith('silence media')) media.silencedMedia = blocks
       else media.blockedMedia = blocks
-      if (media.stream !== null) this.#parts.streams.block(media.stream, media.blockedMedia, media.blockedDtmf)
+      blockMedia(media, this.#parts.streams)
     }
     return okReply()
   }
@@ -449,7 +453,8 @@ export class GatewayControl implements MediaCallOwner {
     if (typeof sound === 'string') return errorReply('MEDIA_PROMPT', sound)
     const from = Math.floor((command.startPositionMs * sound.sampleRate) / 1000)
     const samples = sound.samples.subarray(Math.min(Math.max(from, 0), sound.samples.length))
-    this.#play(parties, [{ kind: 'samples', rate: sound.sampleRate, samples }], command.repeatTimes)
+    const segments: Segment[] = [{ kind: 'samples', rate: sound.sampleRate, samples }]
+    this.#play(parties, segments, command.repeatTimes, command.repeatDurationMs ?? 0)
     return okReply({ duration: Math.round((samples.length * 1000) / sound.sampleRate) })
   }
 
@@ -483,10 +488,10 @@ export class GatewayControl implements MediaCallOwner {
     return okReply()
   }
 
-  #play(parties: readonly Party[], segments: readonly Segment[], repeat: number): void {
+  #play(parties: readonly Party[], segments: readonly Segment[], repeat: number, durationMs = 0): void {
     for (const party of parties) {
       const media = party.medias.find((line) => line.kind === 'audio' && line.stream !== null)
-      if (media?.stream != null) media.play = this.#parts.streams.play(media.stream, segments, repeat)
+      if (media?.stream != null) media.play = this.#parts.streams.play(media.stream, segments, repeat, durationMs)
     }
   }
 

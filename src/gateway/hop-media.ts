@@ -43,13 +43,16 @@ export function localForOffer(hop: Hop, offered: RemoteMedia, settings: NgSettin
   const wantsIce = asksIce || (settings.ice !== 'remove' && offered.ice !== null)
   const secure = isSecure(protocol)
   const dtls = secure && hop.fingerprint !== null && settings.dtls !== 'off'
-  const sdes = secure && !settings.sdes.off && !/UDP\/TLS/i.test(protocol)
+  // OSRTP (RFC 8643 §3.1): keys beside a profile that does not demand them.
+  const opportunistic = rtp && !secure && settings.osrtp.offer === 'rfc'
+  const sdes = (secure || opportunistic) && !settings.sdes.off && !/UDP\/TLS/i.test(protocol)
   return {
     endpoint: advertised(hop),
-    rtcpPort: rtp && !mux.has('require') ? hop.stream.pair.localRtcp.port : null,
+    rtcpPort:
+      rtp && !mux.has('require') && !settings.flags.has('no-rtcp-attribute') ? hop.stream.pair.localRtcp.port : null,
     rtcpMux,
     protocol,
-    crypto: sdes ? offeredCrypto(hop, settings) : [],
+    crypto: sdes ? offeredCrypto(hop, offered, settings) : [],
     dtls: dtls ? localDtls(hop.fingerprint ?? '', settings.dtls === 'passive' ? 'passive' : 'actpass') : null,
     ice: rtp && wantsIce ? localIce(hop, rtcpMux && mux.has('require')) : null,
   }
@@ -80,6 +83,8 @@ export function localForAnswer(
       ? localIce(hop, rtcpMux)
       : null
   const secure = isSecure(offered.protocol)
+  // OSRTP (RFC 8643 §3.2).
+  const opportunistic = rtp && !secure && (offerSettings.osrtp.acceptRfc || answerSettings.osrtp.acceptRfc)
   const dtls =
     secure &&
     hop.fingerprint !== null &&
@@ -92,7 +97,7 @@ export function localForAnswer(
     rtcpPort: rtp && !rtcpMux ? hop.stream.pair.localRtcp.port : null,
     rtcpMux,
     protocol: offered.protocol,
-    crypto: secure && dtls === null ? answeredCrypto(hop, offered) : [],
+    crypto: (secure || opportunistic) && dtls === null ? answeredCrypto(hop, offered) : [],
     dtls,
     ice,
   }
@@ -210,11 +215,12 @@ function packetTime(remote: RemoteMedia, settings: NgSettings, isOfferer: boolea
 }
 
 /** Suites as the flags leave them, each with a key of its own that stays over re-offers. */
-function offeredCrypto(hop: Hop, settings: NgSettings): CryptoAttribute[] {
+function offeredCrypto(hop: Hop, offered: RemoteMedia, settings: NgSettings): CryptoAttribute[] {
   const { sdes } = settings
-  const allowed = SUITES.filter((suite) =>
-    sdes.only.length > 0 ? sdes.only.includes(suite) : !sdes.no.includes(suite),
-  )
+  const allowed = SUITES.filter((suite) => {
+    if (sdes.noNew) return offered.crypto.some((crypto) => crypto.suite === suite)
+    return sdes.only.length > 0 ? sdes.only.includes(suite) : !sdes.no.includes(suite)
+  })
   const ordered = [
     ...sdes.order.flatMap((suite) => allowed.filter((candidate) => candidate === suite)),
     ...allowed.filter((suite) => !sdes.order.includes(suite)),

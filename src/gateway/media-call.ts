@@ -64,6 +64,8 @@ export class MediaCall implements TimerOwner, PartyOwner {
   /** What a running recording is called; null none. */
   recording: string | null = null
   recordingPaused = false
+  /** Code point of what its streams send (RFC 2474); null is the gateway's own. */
+  dscp: number | null = null
   /** Nothing of the call is passed on. */
   dropsTraffic = false
   /** The silence was reported, and the call is removed unless something comes. */

@@ -120,7 +120,7 @@ export class MediaPlane implements Plane, StreamHome {
         stream.set(order.settings)
         return
       case 'block':
-        stream.block(order.media, order.dtmf)
+        stream.block(order.media, order.dtmf, order.silences === true)
         return
       case 'query':
         this.report({ report: 'facts', stream: stream.id, query: order.query, facts: stream.facts() })
@@ -132,13 +132,13 @@ export class MediaPlane implements Plane, StreamHome {
         return
       }
       case 'play':
-        stream.play(order.play, order.segments, order.repeat)
+        stream.play(order.play, order.segments, order.repeat, order.durationMs ?? 0)
         return
       case 'stopPlay':
         stream.stopPlay(order.play)
         return
       case 'record':
-        stream.record(order.file, order.format)
+        stream.record(order.file, order.format, order.paused === true)
         return
       default:
         order satisfies never

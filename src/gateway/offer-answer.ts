@@ -3,7 +3,7 @@
 import type { Random } from '#core/random.ts'
 import { copyString } from '#core/strings.ts'
 import type { CallTable } from '#gateway/call-table.ts'
-import { wireCall } from '#gateway/call-wiring.ts'
+import { blockMedia, recordingName, wireCall } from '#gateway/call-wiring.ts'
 import type { ControlStream, ControlStreams, OpenProblem } from '#gateway/control-streams.ts'
 import type { GatewaySettings, MediaInterface } from '#gateway/gateway-settings.ts'
 import {
@@ -21,6 +21,7 @@ import type { NgOfferAnswer } from '#ng/ng-command.ts'
 import { NG_SETTINGS, type NgSettings } from '#ng/ng-settings.ts'
 import type { NgDictionary } from '#ng/ng-value.ts'
 import { type AnswerRefusal, answerOffer, isRefusal, makeOffer } from '#sdp/answer-offer.ts'
+import { withAttributeChanges } from '#sdp/attribute-changes.ts'
 import { hasAttribute } from '#sdp/attributes.ts'
 import { answerCodecs, CODEC_POLICY_NONE, planCodecs } from '#sdp/codec-policy.ts'
 import { endpointOf } from '#sdp/connection.ts'
@@ -187,6 +188,7 @@ export class OfferAnswer {
     if (command.label !== null) offerer.label = copyString(command.label)
     if (command.toLabel !== null) answerer.label = copyString(command.toLabel)
     this.#setEcho(call, offerer, answerer, settings)
+    if (settings.tos !== null && settings.tos >= 0) call.dscp = (settings.tos & 0xff) >> 2
     const opening: PartyMedia[] = []
     offer.media.forEach((section, at) => {
       if (!isWanted(section, at)) return
@@ -247,13 +249,18 @@ export class OfferAnswer {
     if (relayed.every((line) => line === null) && offer.media.some((section) => section.port !== 0)) {
       return this.#abandoned(call, errorReply('MEDIA_KEYS', 'No media of the offer can be passed on.'))
     }
-    const side = { identity: this.#identity(call, answerer), previous: answerer.told, name: null, media: relayed }
-    const told = relayOffer(offer, side)
+    const side = {
+      identity: this.#identity(call, answerer),
+      previous: answerer.told,
+      name: nameOf(settings),
+      media: relayed,
+    }
+    const told = withAttributeChanges(relayOffer(offer, side), settings.attributes)
     offerer.described = true
     offerer.received = offer
     answerer.told = told
     answerer.exchange = { offerer, offer, settings, lines }
-    this.#note(call, settings)
+    this.#note(call, offerer, settings)
     if (first) this.wire(call)
     const lineLoop = `a=${LOOP_ATTRIBUTE}:${this.#parts.instance}`
     const marked = settings.flags.has('loop-protect') ? { ...told, lines: [...told.lines, lineLoop] } : told
@@ -275,15 +282,20 @@ export class OfferAnswer {
     const relayed = exchange.offer.media.map((_section, at) =>
       this.#passAnswerLine(exchange, answer, offerer, answerer, settings, at),
     )
-    const side = { identity: this.#identity(call, offerer), previous: offerer.told, name: null, media: relayed }
-    const told = relayAnswer(answer, exchange.offer, side)
+    const side = {
+      identity: this.#identity(call, offerer),
+      previous: offerer.told,
+      name: nameOf(settings),
+      media: relayed,
+    }
+    const told = withAttributeChanges(relayAnswer(answer, exchange.offer, side), settings.attributes)
     offerer.told = told
     offerer.peer = answerer
     answerer.received = answer
     answerer.described = true
     call.answered = true
     call.disarm('unanswered')
-    this.#note(call, settings)
+    this.#note(call, answerer, settings)
     this.#closeRejected(call, told, offerer, answerer)
     this.wire(call)
     return okReply({ sdp: writeSdp(told) })
@@ -429,7 +441,7 @@ export class OfferAnswer {
       const old = media.stream
       if (old !== null && old.interfaceName === interfaceName && old.family === family) continue
       if (old !== null) this.#close(media)
-      media.stream = streams.open(interfaceName, family, media)
+      media.stream = streams.open(interfaceName, family, media, call.dscp)
       if (media.stream === null) {
         for (const opened of opening) this.#close(opened)
         then('MEDIA_PORTS_EXHAUSTED')
@@ -519,7 +531,19 @@ export class OfferAnswer {
     answerer.echo = mediaEcho === 'forward' || mediaEcho === 'both' ? 'self' : 'nothing'
   }
 
-  #note(call: MediaCall, settings: NgSettings): void {
+  /** What a description's settings say of the whole call, and of who sent it. */
+  #note(call: MediaCall, sender: Party, settings: NgSettings): void {
+    const { recordCall, outputDestination, dtmf, flags } = settings
+    if (recordCall === true) {
+      call.recording ??= recordingName(outputDestination ?? call.callId)
+      call.recordingPaused = false
+    } else if (recordCall === false) call.recording = null
+    if (flags.has('block-dtmf') || dtmf.block !== null) {
+      for (const media of sender.medias) {
+        media.blockedDtmf = dtmf.block !== 'off'
+        blockMedia(media, this.#parts.streams)
+      }
+    }
     if (settings.flags.has('detect-dtmf')) {
       call.reportsDtmf = true
       call.listensForTones = true
@@ -561,6 +585,11 @@ function ownCodecs(encodings: readonly string[]): SdpCodec[] {
     if (fixed < 0) dynamic += 1
   }
   return codecs
+}
+
+/** `replace: session-name`; null keeps it. */
+function nameOf(settings: NgSettings): string | null {
+  return settings.replace.has('session-name') ? '-' : null
 }
 
 function firstSpeech(codecs: readonly SdpCodec[]): SdpCodec[] {

@@ -72,6 +72,8 @@ export class PartyMedia implements ControlStreamOwner {
   /** Whether media of it is stopped, for everybody, and digits. */
   blockedMedia = false
   blockedDtmf = false
+  /** Others hear silence instead of it. */
+  silencedMedia = false
   /** Under which local addresses the table knows it. */
   localKeys: readonly string[] = []
   /** The playback under way; 0 none. */

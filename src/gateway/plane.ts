@@ -109,23 +109,34 @@ export type Order =
       readonly dscp: number
     }
   | { readonly order: 'set'; readonly stream: StreamId; readonly settings: StreamSettings }
-  /** Plays towards the stream's far side, `repeat` times (0: for ever). A playback under way is replaced. */
+  /**
+   * Plays towards the stream's far side, `repeat` times (0: for ever), and no longer than `durationMs` when that is given. A
+   * playback under way is replaced.
+   */
   | {
       readonly order: 'play'
       readonly stream: StreamId
       readonly play: number
       readonly segments: readonly Segment[]
       readonly repeat: number
+      readonly durationMs?: number
     }
   | { readonly order: 'stopPlay'; readonly stream: StreamId; readonly play: number }
-  /** Silences what comes from the stream, or its digits, for everybody. */
-  | { readonly order: 'block'; readonly stream: StreamId; readonly media: boolean; readonly dtmf: boolean }
-  /** Copies what goes in and out to files; null ends it. */
+  /** Keeps back what comes from the stream, or its digits, from everybody; with `silences` they hear silence instead of it. */
+  | {
+      readonly order: 'block'
+      readonly stream: StreamId
+      readonly media: boolean
+      readonly dtmf: boolean
+      readonly silences?: boolean
+    }
+  /** Copies what goes in and out to a file; null ends it. The same file again pauses that, or goes on with it. */
   | {
       readonly order: 'record'
       readonly stream: StreamId
       readonly file: string | null
       readonly format: 'wav' | 'pcap'
+      readonly paused?: boolean
     }
   | { readonly order: 'query'; readonly stream: StreamId; readonly query: number }
   | { readonly order: 'close'; readonly stream: StreamId }

@@ -20,6 +20,7 @@ export class Playback {
   readonly #sendDigits: SendDigits
   readonly #tones: ToneGenerator
   #repeatsLeft: number
+  #samplesLeft: number
   #at = -1
   /** Samples of the segment at work that are left; of its own rate for samples. */
   #left = 0
@@ -33,12 +34,21 @@ export class Playback {
   /** Whether anything was written since the segments began anew: segments without a sound must not turn for ever. */
   #sounded = true
 
-  constructor(play: number, segments: readonly Segment[], repeat: number, rate: number, sendDigits: SendDigits) {
+  /** `durationMs` ends it whatever is left; 0 does not. */
+  constructor(
+    play: number,
+    segments: readonly Segment[],
+    repeat: number,
+    rate: number,
+    sendDigits: SendDigits,
+    durationMs = 0,
+  ) {
     this.play = play
     this.#segments = segments
     this.#rate = rate
     this.#sendDigits = sendDigits
     this.#tones = new ToneGenerator(rate)
+    this.#samplesLeft = durationMs > 0 ? Math.round((durationMs * rate) / 1_000) : Number.POSITIVE_INFINITY
     this.#repeatsLeft = repeat === 0 ? Number.POSITIVE_INFINITY : repeat
   }
 
@@ -49,6 +59,7 @@ export class Playback {
 
   /** Nothing is left to be filled: known at once of what does not end in digits. */
   get isOver(): boolean {
+    if (this.#samplesLeft <= 0) return true
     const segment = this.#segments[this.#at]
     if (segment === undefined) return this.#at >= this.#segments.length
     if (segment.kind === 'dtmf' || this.#at < this.#segments.length - 1 || this.#repeatsLeft > 1) return false
@@ -57,6 +68,13 @@ export class Playback {
 
   /** Fills `target` from its beginning; gives the samples written, fewer than its length when it ends or waits for events. */
   fill(target: Int16Array): number {
+    if (target.length > this.#samplesLeft) target = target.subarray(0, this.#samplesLeft)
+    const written = this.#fill(target)
+    this.#samplesLeft -= written
+    return written
+  }
+
+  #fill(target: Int16Array): number {
     this.#events = false
     let written = 0
     while (written < target.length) {

@@ -21,6 +21,8 @@ const PCAP_OCTETS_MAX = 2 ** 31
 export interface Recording {
   /** Whether {@link onTick} is to be called. */
   readonly paced: boolean
+  /** Nothing is written meanwhile, and nothing stands for what was left out. */
+  paused: boolean
   onTick(input: Int16Array | null, inputRate: number, output: Int16Array | null, outputRate: number): void
   onPacket(bytes: Buffer, octets: number, from: Endpoint, to: Endpoint, wallMs: number): void
   close(): void
@@ -29,6 +31,7 @@ export interface Recording {
 /** What came in on the left, what went out on the right. */
 export class WavRecording implements Recording {
   readonly paced = true
+  paused = false
   readonly #file: MediaFile
   readonly #writer = new WavWriter(RATE, 2, 'pcm16')
   readonly #frame = new Int16Array(2 * TICK_SAMPLES)
@@ -41,6 +44,7 @@ export class WavRecording implements Recording {
   }
 
   onTick(input: Int16Array | null, inputRate: number, output: Int16Array | null, outputRate: number): void {
+    if (this.paused) return
     this.#channel(0, input, inputRate)
     this.#channel(1, output, outputRate)
     const octets = this.#writer.write(this.#frame, this.#octets)
@@ -74,6 +78,7 @@ export class WavRecording implements Recording {
 /** The packets of both directions, without protection, as if captured on an IP interface. */
 export class PcapRecording implements Recording {
   readonly paced = false
+  paused = false
   readonly #file: MediaFile
   #octets = PCAP_HEADER_OCTETS
 
@@ -91,7 +96,7 @@ export class PcapRecording implements Recording {
   onTick(): void {}
 
   onPacket(bytes: Buffer, octets: number, from: Endpoint, to: Endpoint, wallMs: number): void {
-    if (from.family !== to.family || this.#octets > PCAP_OCTETS_MAX) return
+    if (this.paused || from.family !== to.family || this.#octets > PCAP_OCTETS_MAX) return
     const wide = from.family === 6
     const headers = (wide ? 40 : 20) + 8
     const record = Buffer.alloc(RECORD_HEADER_OCTETS + headers + octets)

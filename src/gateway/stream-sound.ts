@@ -88,12 +88,12 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     this.#wake()
   }
 
-  play(play: number, segments: readonly Segment[], repeat: number): void {
+  play(play: number, segments: readonly Segment[], repeat: number, durationMs: number): void {
     this.#events.stop()
     const rate = this.#outputOf()?.sampleRate ?? DETECTOR_RATE
-    this.#playback = new Playback(play, segments, repeat, rate, (digits, ms, pauseMs, levelDbm0) =>
-      this.#sendEvents(digits, ms, pauseMs, levelDbm0),
-    )
+    const send = (digits: string, ms: number, pauseMs: number, levelDbm0: number): boolean =>
+      this.#sendEvents(digits, ms, pauseMs, levelDbm0)
+    this.#playback = new Playback(play, segments, repeat, rate, send, durationMs)
     this.#output?.reset()
     this.#wake()
   }

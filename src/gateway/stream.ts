@@ -142,6 +142,9 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
   #windowPackets = 0
   #blocksMedia = false
   #blocksDtmf = false
+  /** What comes in is made silence for those who hear it. */
+  #silences = false
+  #silenceFrame = new Int16Array(0)
   /** What we send is taken from this stream. */
   #heard: Stream | null = null
   #map: Int8Array | null = null
@@ -152,6 +155,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
   #events: TelephoneEventReceiver | null = null
   #eventType = -1
   #recording: Recording | null = null
+  #recordingFile: string | null = null
   #webrtc: StreamWebrtc | null = null
   #reports: StreamReports | null = null
   /** Whom ICE has nominated. */
@@ -225,33 +229,40 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     this.#watchSilence()
   }
 
-  block(media: boolean, dtmf: boolean): void {
+  block(media: boolean, dtmf: boolean, silences: boolean): void {
     this.#changes()
+    this.#silences = silences
     this.#blocksMedia = media
     this.#blocksDtmf = dtmf
   }
 
-  play(play: number, segments: readonly Segment[], repeat: number): void {
+  play(play: number, segments: readonly Segment[], repeat: number, durationMs: number): void {
     this.#changes()
-    if (this.settings !== null) this.#soundOf().play(play, segments, repeat)
+    if (this.settings !== null) this.#soundOf().play(play, segments, repeat, durationMs)
   }
 
   stopPlay(play: number): void {
     this.#sound?.stopPlay(play)
   }
 
-  /** Records into that file, or no more. */
-  record(file: string | null, format: 'wav' | 'pcap'): void {
+  /** Records into that file, or no more; of the file that is written already it only says whether that pauses. */
+  record(file: string | null, format: 'wav' | 'pcap', paused: boolean): void {
     this.#changes()
     const before = this.#recording
+    if (before !== null && file === this.#recordingFile) {
+      before.paused = paused
+      return
+    }
     this.#recording = null
+    this.#recordingFile = file
     this.sender.tap = null
     this.#sound?.record(null)
     before?.close()
     const { files } = this.#home.ports
     if (file === null || files === null) return
-    const sink = { onFileError: (): void => this.record(null, format) }
+    const sink = { onFileError: (): void => this.record(null, format, false) }
     const recording = format === 'wav' ? new WavRecording(files, file, sink) : new PcapRecording(files, file, sink)
+    recording.paused = paused
     this.#recording = recording
     if (recording.paced) this.#soundOf().record(recording)
     else this.sender.tap = this
@@ -456,7 +467,8 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     if (!settings.sends) return
     const sound = this.#sound
     if (sound !== null && (sound.speaks || (from.#suspectsTone && this.#takesEvents))) return
-    const type = this.#mapOf(from)[payloadType] as number
+    const mapped = this.#mapOf(from)[payloadType] as number
+    const type = from.#silences && !event && mapped >= 0 ? PAYLOAD_CONVERT : mapped
     if (type < 0) {
       if (type === PAYLOAD_CONVERT) {
         this.#soundOf().convert(true)
@@ -597,7 +609,11 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
 
   /** What the far side says to everybody else: nothing when it is blocked. */
   spokenFrame(tick: number, nowMs: number): Int16Array | null {
-    return this.#blocksMedia || this.settings?.receives !== true ? null : this.inputFrame(tick, nowMs)
+    if (this.#blocksMedia || this.settings?.receives !== true) return null
+    const frame = this.inputFrame(tick, nowMs)
+    if (frame === null || !this.#silences) return frame
+    if (this.#silenceFrame.length !== frame.length) this.#silenceFrame = new Int16Array(frame.length)
+    return this.#silenceFrame
   }
 
   /** The sound of the stream that is heard. */
@@ -684,7 +700,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     this.#enter('closed')
     this.#home.ports.clock.cancel(this.#silence)
     this.#sound?.close()
-    this.record(null, 'wav')
+    this.record(null, 'wav', false)
     this.#input?.close()
     this.#webrtc?.close()
     this.#port.socket?.close()
