@@ -24,6 +24,8 @@ export interface Ports {
   readonly tcp: number
   readonly tls: number
   readonly http: number
+  /** First and last port of the embedded gateway, where a test gives it some. */
+  readonly media?: readonly [number, number]
 }
 
 /** A started system: supervisor and switch. */
@@ -45,7 +47,14 @@ export class CarillonProcess {
   static async start(folder: string, sections: string, media = 'gateways: none'): Promise<CarillonProcess> {
     mkdirSync(join(folder, 'data'), { recursive: true })
     const [udp, tcp, tls, http] = await Promise.all([udpPort(HOST), tcpPort(), tcpPort(), tcpPort()])
-    const ports = { udp, tcp, tls, http }
+    const range = /ports: (\d+)-(\d+)/.exec(media)
+    const ports: Ports = {
+      udp,
+      tcp,
+      tls,
+      http,
+      ...(range === null ? {} : { media: [Number(range[1]), Number(range[2])] as const }),
+    }
     const listen = [`udp:${HOST}:${udp}`, `tcp:${HOST}:${tcp}`, `tls:${HOST}:${tls}`]
     const file = join(folder, 'carillon.yaml')
     writeFileSync(

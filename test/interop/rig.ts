@@ -121,9 +121,12 @@ export class Rig {
     const faults = this.carillon.log().match(/^.*"code":"(INTERNAL|PROCESS_FAULT)".*$/gm) ?? []
     const judged = await this.#capture.judge()
     const sent = this.#capture.sent()
+    const { media } = this.carillon.ports
+    const [rtp, rtcp] = media === undefined ? [1, 1] : [this.#capture.media('rtp'), this.#capture.media('rtcp')]
     rmSync(this.folder, { recursive: true, force: true })
     assert.deepEqual(faults, [], 'Carillon found itself at fault')
     assert.ok(sent > 0, 'the capture has no message from Carillon')
+    assert.ok(rtp > 0 && rtcp > 0, `the capture has ${rtp} RTP and ${rtcp} RTCP packets of the gateway`)
     assert.deepEqual(judged, [], 'tshark finds packets malformed that Carillon sent')
   }
 }
