@@ -104,7 +104,16 @@ export class CallEnd {
       media: null,
     }
     const number = agent.ledger.ends.push(this.record)
-    const media = { number, isEcho, sent: 0, firstSentMs: -1, lastSentMs: -1, heldMs: -1, heard: new Map() }
+    const media = {
+      number,
+      isEcho,
+      family: agent.profile.server.family,
+      sent: 0,
+      firstSentMs: -1,
+      lastSentMs: -1,
+      heldMs: -1,
+      heard: new Map(),
+    }
     this.#media = agent.media(media, () => this.#speaks)
     if (this.#media !== null) this.record.media = media
     agent.calls.add(this)

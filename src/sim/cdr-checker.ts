@@ -6,6 +6,8 @@ import type { LegTimes } from '#sim/switch-checker.ts'
 
 /** Rounding to whole milliseconds on both sides. */
 const TOLERANCE_MS = 5
+/** How long an answer may be with the media gateway: the patience with each of a few commands. */
+const DESCRIBING_MS = 8_000
 
 /**
  * What is wrong with the records; empty when nothing. `invited` are the callers' Call-IDs of the calls that rang somewhere:
@@ -74,6 +76,9 @@ function compare(
   if (last.type === 'ATTEMPT') {
     return caller.answeredMs >= 0 && !powerLost ? [`${name} was answered and has an ATTEMPT`] : []
   }
+  // The callee answered, and while its description was with the media gateway the call ended, or the gateway did not answer.
+  const isWithoutCaller = last.legs.some(({ callId }) => (legs.get(callId)?.acceptedMs ?? -1) >= 0)
+  if (caller.answeredMs < 0 && isWithoutCaller && (last.durationMs ?? 0) <= DESCRIBING_MS) return []
   if (caller.answeredMs < 0) return crashed || caller.cutOff ? [] : [`${name} has a STOP and was never answered`]
   // What a restart closes has the last sign of life as its end.
   if (last.releaseCode === 'NODE_RESTART' || (crashed && clockStepped)) return []

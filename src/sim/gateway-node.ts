@@ -16,29 +16,16 @@ export const GATEWAY_HOSTS: readonly string[] = [HOST, HOST6]
 const CONTROL_PORT = 2_223
 /** As the switch has it in its configuration. */
 export const GATEWAY_ADDRESS = `udp:${HOST}:${CONTROL_PORT}`
+/** Of both addresses; the ranges differ, so that a port tells which stream it is. */
 export const MEDIA_PORT_FIRST = 20_000
-export const MEDIA_PORT_LAST = 23_999
+export const MEDIA_PORT_LAST = 27_999
 
 /** What the switch lost for good is given up before the world ends. */
 const SETTINGS: GatewaySettings = {
   ...GATEWAY_DEFAULTS,
   interfaces: [
-    {
-      name: 'default',
-      address: HOST,
-      family: 4,
-      advertise: null,
-      portFirst: MEDIA_PORT_FIRST,
-      portLast: MEDIA_PORT_LAST,
-    },
-    {
-      name: 'default',
-      address: HOST6,
-      family: 6,
-      advertise: null,
-      portFirst: MEDIA_PORT_FIRST,
-      portLast: MEDIA_PORT_LAST,
-    },
+    { name: 'default', address: HOST, family: 4, advertise: null, portFirst: 20_000, portLast: 23_999 },
+    { name: 'default', address: HOST6, family: 6, advertise: null, portFirst: 24_000, portLast: 27_999 },
   ],
   timeoutHeldMs: 120_000,
   unansweredMaxMs: 200_000,

@@ -27,6 +27,8 @@ export interface MediaRecord {
   readonly number: number
   /** The end called a number that the switch answers itself. */
   readonly isEcho: boolean
+  /** Of its address. */
+  readonly family: 4 | 6
   sent: number
   firstSentMs: number
   lastSentMs: number

@@ -67,6 +67,12 @@ export class MediaChecker implements WireObserver {
     world.observe(this)
   }
 
+  /** The gateway's process died: the next one gives its ports anew. */
+  onGatewayCrash(): void {
+    this.#pairs.clear()
+    this.#early.clear()
+  }
+
   /** RTP ports of the gateway that descriptions have told, the latest last. */
   get ports(): readonly number[] {
     return [...this.#pairs.keys()]
@@ -206,6 +212,8 @@ export class MediaChecker implements WireObserver {
       if (callee === undefined || others.length !== 1 || !isTalk(callee)) continue
       const fromMs = Math.max(caller.answeredMs, callee.answeredMs)
       const heldMs = [media.heldMs, callee.media.heldMs].filter((atMs) => atMs >= 0)
+      // One offer goes to all telephones of a call, in the caller's address family.
+      if (media.family !== callee.media.family) continue
       const untilMs = Math.min(caller.endedMs, callee.endedMs, ...heldMs)
       this.#checkHears(caller, callee, fromMs, untilMs)
       this.#checkHears(callee, caller, fromMs, untilMs)

@@ -422,7 +422,12 @@ class Scenario {
     const gateway = this.#gateway
     if (gateway === null || this.#mediaChecker === null) return
     const [world, untilMs] = [this.#world, this.#durationMs]
-    if (this.#faults.has('gatewayCrash')) planGatewayCrashes(world, gateway, random, untilMs, inject)
+    if (this.#faults.has('gatewayCrash')) {
+      planGatewayCrashes(world, gateway, random, untilMs, () => {
+        inject()
+        this.#mediaChecker?.onGatewayCrash()
+      })
+    }
     if (this.#faults.has('gatewayPartition')) {
       planGatewayPartitions(world, gateway, this.#switchNode, random, untilMs, inject)
     }
