@@ -46,7 +46,11 @@ export function offerCommand(
   command['ICE'] = hasIce ? 'force' : 'remove'
   const own = protocolOf(description.body)
   if (protocol !== null) command['transport-protocol'] = protocol
-  else if (own !== null && isWebRtc(own)) command['transport-protocol'] = 'RTP/AVP'
+  else if (own !== null && isSpecial(own)) {
+    // What a plain telephone does not speak is no reason to lose the call; one that can take keys finds them (RFC 8643).
+    command['transport-protocol'] = 'RTP/AVP'
+    if (isSecure(own)) command['OSRTP'] = ['offer']
+  }
   if (!hasIce) command['rtcp-mux'] = ['demux']
   addSource(command, description.source)
   const codec = codecWords(policy)
@@ -115,7 +119,11 @@ function protocolOf(body: string): string | null {
   return /^m=audio \d+(?:\/\d+)? (\S+)/m.exec(body)?.[1] ?? null
 }
 
-/** RFC 5764 and RFC 4585 profiles: those of browsers, which a plain telephone does not speak. */
-function isWebRtc(protocol: string): boolean {
-  return protocol.includes('TLS') || protocol.endsWith('AVPF')
+/** Profiles of browsers and of encryption (RFC 5764, RFC 4585, RFC 3711). */
+function isSpecial(protocol: string): boolean {
+  return isSecure(protocol) || protocol.endsWith('AVPF')
+}
+
+function isSecure(protocol: string): boolean {
+  return protocol.includes('SAVP')
 }

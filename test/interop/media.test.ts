@@ -151,14 +151,30 @@ test('two telephones with one codec hear each other, through hold and resume', o
   })
 })
 
+for (const [name, secure] of [
+  ['SRTP with keys in the description', { account: ['mediaenc=srtp-mand'], modules: ['srtp'] }],
+  ['DTLS-SRTP', { account: ['mediaenc=dtls_srtp'], modules: ['srtp', 'dtls_srtp'] }],
+] as const) {
+  test(`a telephone with ${name} calls a plain one`, options, async () => {
+    await phones([{ toneHz: 440, ...secure }, { toneHz: 700 }], async (alice, bob) => {
+      assert.ok(alice)
+      assert.ok(bob)
+      await talk(alice, bob)
+      assert.match(alice.output(), /m=audio \d+ \S*SAVPF? /)
+      alice.command('hangup')
+      await bob.event('CALL_CLOSED')
+    })
+  })
+}
+
 /** Both telephones talk and hear each other. */
 async function talk(alice: BaresipPhone, bob: BaresipPhone): Promise<void> {
-  alice.command('dial', `sip:bob@${DOMAIN}`)
+  alice.command('dial', `sip:${bob.user}@${DOMAIN}`)
   await bob.event('CALL_INCOMING')
   bob.command('accept')
   await alice.event('CALL_ESTABLISHED')
-  await hears(alice, 'bob', tone(700))
-  await hears(bob, 'alice', tone(440))
+  await hears(alice, bob.user, tone(bob.user === 'bob' ? 700 : 440))
+  await hears(bob, alice.user, tone(alice.user === 'bob' ? 700 : 440))
 }
 
 /** Seconds that a telephone has heard so far in its last call. */
