@@ -1,6 +1,7 @@
 // What comes in on a stream as samples: jitter buffer, decoder, concealment, in ticks of 20 ms that all who listen share.
 
 import type { AudioCodecs, AudioDecoder } from '#core/audio-codec.ts'
+import { ComfortNoise } from '#gateway/audio/comfort-noise.ts'
 import { TICK_MS } from '#gateway/pacer.ts'
 import type { FormatTable } from '#gateway/payload-map.ts'
 import { COMFORT_NOISE } from '#gateway/payload-map.ts'
@@ -19,6 +20,8 @@ const SAMPLES_MAX = 5_760
 const FRAMES_PER_TICK_MAX = 8
 /** So long after the last packet there is nothing to listen to any more. */
 const QUIET_MS = 500
+/** So long a pause is filled with the noise that was described for it. */
+const PAUSE_MS = 30_000
 
 /** The decoded sound of one stream. */
 export class AudioInput {
@@ -40,6 +43,11 @@ export class AudioInput {
   #tick = -1
   #frame: Int16Array | null = null
   #memory = new Int16Array(0)
+  /** The noise of pauses, at the rate of the samples; null while none was ever described. */
+  #noise: ComfortNoise | null = null
+  #noiseRate = 0
+  #ssrc = 0
+  #pauses = false
 
   constructor(codecs: AudioCodecs, formats: FormatTable, clockRate: number, nowMs: number) {
     this.#codecs = codecs
@@ -65,6 +73,7 @@ export class AudioInput {
       this.#buffer.setClockRate(format.clockRate)
     }
     this.#putMs = nowMs
+    this.#ssrc = rtpSsrc(bytes)
     const { payloadType } = format
     this.#buffer.put(
       bytes,
@@ -100,7 +109,8 @@ export class AudioInput {
   }
 
   #make(nowMs: number): Int16Array | null {
-    if (this.#buffer.held === 0 && this.#queued === 0 && nowMs - this.#putMs > QUIET_MS) return null
+    if (this.#buffer.held === 0 && this.#queued === 0 && nowMs - this.#putMs > (this.#pauses ? PAUSE_MS : QUIET_MS))
+      return null
     let needed = (this.sampleRate * TICK_MS) / 1_000
     for (let round = 0; this.#queued < needed && round < FRAMES_PER_TICK_MAX; round++) {
       this.#take(nowMs)
@@ -122,7 +132,10 @@ export class AudioInput {
     const playout = buffer.take(units, nowMs)
     const decoded = this.#decoded
     let samples = 0
-    if (playout === 'frame') {
+    if (playout === 'frame' && this.#formats[buffer.payloadType]?.encoding === COMFORT_NOISE) {
+      this.#pauses = this.#noiseFor().read(buffer.payload.subarray(0, buffer.payloadLength))
+    } else if (playout === 'frame') {
+      this.#pauses = false
       const decoder = this.#decoderFor(buffer.payloadType)
       if (decoder !== null) {
         samples = decoder.decode(buffer.payload.subarray(0, buffer.payloadLength), decoded)
@@ -131,11 +144,21 @@ export class AudioInput {
     } else if (playout === 'lost' && this.#decoder !== null) samples = this.#decoder.decodeLost(decoded)
     if (samples === 0) {
       samples = (this.sampleRate * TICK_MS) / 1_000
-      decoded.fill(0, 0, samples)
+      if (this.#pauses) this.#noiseFor().generate(decoded, samples)
+      else decoded.fill(0, 0, samples)
     }
     samples = Math.min(samples, this.#queue.length - this.#queued)
     this.#queue.set(decoded.subarray(0, samples), this.#queued)
     this.#queued += samples
+  }
+
+  /** Of the rate that is given now: one that was made for another is made anew, and waits for its description. */
+  #noiseFor(): ComfortNoise {
+    if (this.#noise === null || this.#noiseRate !== this.sampleRate) {
+      this.#noise = new ComfortNoise(this.sampleRate, this.#ssrc)
+      this.#noiseRate = this.sampleRate
+    }
+    return this.#noise
   }
 
   #decoderFor(payloadType: number): AudioDecoder | null {

@@ -6,6 +6,7 @@ import { Resampler } from '#gateway/audio/resampler.ts'
 import { TICK_MS } from '#gateway/pacer.ts'
 import type { PayloadFormat } from '#gateway/plane.ts'
 import type { RtpSender } from '#gateway/rtp-sender.ts'
+import { SpeechPauses } from '#gateway/speech-pauses.ts'
 
 const PTIME_MS_MAX = 120
 const WIDEBAND_RATE = 16_000
@@ -19,6 +20,9 @@ export class AudioOutput {
   /** Samples per second that the encoder takes: the rate to make sound at. */
   readonly sampleRate: number
   readonly ptimeMs: number
+  /** The payload type of comfort noise that the far side takes; −1 none. */
+  readonly noiseType: number
+  readonly #pauses: SpeechPauses | null
   readonly #encoder: AudioEncoder
   readonly #sender: RtpSender
   readonly #packetSamples: number
@@ -29,7 +33,15 @@ export class AudioOutput {
   readonly #payload = new Uint8Array(PAYLOAD_OCTETS_MAX)
   readonly #packet = Buffer.alloc(PACKET_ROOM)
 
-  private constructor(encoder: AudioEncoder, sender: RtpSender, format: PayloadFormat, ptimeMs: number) {
+  private constructor(
+    encoder: AudioEncoder,
+    sender: RtpSender,
+    format: PayloadFormat,
+    ptimeMs: number,
+    noiseType: number,
+  ) {
+    this.noiseType = noiseType
+    this.#pauses = noiseType < 0 ? null : new SpeechPauses(encoder.sampleRate)
     this.#encoder = encoder
     this.#sender = sender
     this.format = format
@@ -43,14 +55,20 @@ export class AudioOutput {
   }
 
   /** Null when the encoding cannot be made now. */
-  static open(codecs: AudioCodecs, sender: RtpSender, format: PayloadFormat, ptimeMs: number): AudioOutput | null {
+  static open(
+    codecs: AudioCodecs,
+    sender: RtpSender,
+    format: PayloadFormat,
+    ptimeMs: number,
+    noiseType = -1,
+  ): AudioOutput | null {
     const rate = format.encoding === 'L16' ? format.clockRate : WIDEBAND_RATE
     const encoder = codecs.encoder(format.encoding, format.parameters, rate)
-    return encoder === null ? null : new AudioOutput(encoder, sender, format, ptimeMs)
+    return encoder === null ? null : new AudioOutput(encoder, sender, format, ptimeMs, noiseType)
   }
 
-  /** Sends the 20 ms of this tick, in as many packets as are full. */
-  write(samples: Int16Array, sampleRate: number, nowMs: number): void {
+  /** Sends the 20 ms of this tick, in as many packets as are full; with `pauses`, those without speech may be left out (RFC 3389). */
+  write(samples: Int16Array, sampleRate: number, nowMs: number, pauses: boolean): void {
     const { outgoing } = this.#sender
     const { clockRate, payloadType } = this.format
     const units = (clockRate * TICK_MS) / 1_000
@@ -59,17 +77,36 @@ export class AudioOutput {
     this.#append(samples, sampleRate)
     let start = 0
     for (; this.#queued - start >= this.#packetSamples; start += this.#packetSamples) {
-      const octets = this.#encoder.encode(this.#queue.subarray(start, start + this.#packetSamples), this.#payload)
-      if (octets > 0 && this.#sender.destination !== null) {
-        const at = outgoing.write(this.#packet, payloadType, false, timestamp >>> 0, nowMs, clockRate, octets)
-        this.#packet.set(this.#payload.subarray(0, octets), at)
-        this.#sender.encoding = this.format.encoding
-        this.#sender.sendMade(this.#packet, at + octets)
+      const packet = this.#queue.subarray(start, start + this.#packetSamples)
+      const pause = pauses && this.#pauses !== null ? this.#pauses.observe(packet) : 'speech'
+      if (pause === 'noise' && this.#pauses !== null) {
+        const { noise, noiseOctets } = this.#pauses
+        this.#send(this.noiseType, false, timestamp >>> 0, nowMs, noise, noiseOctets)
+      } else if (pause === 'speech') {
+        // What is left out must not be forgotten by an encoder with a memory: those have no pauses.
+        const octets = this.#encoder.encode(packet, this.#payload)
+        this.#send(payloadType, this.#pauses?.begins === true, timestamp >>> 0, nowMs, this.#payload, octets)
       }
       timestamp += Math.round(this.#packetSamples * perSample)
     }
     this.#queue.copyWithin(0, start, this.#queued)
     this.#queued -= start
+  }
+
+  #send(
+    payloadType: number,
+    marker: boolean,
+    timestamp: number,
+    nowMs: number,
+    payload: Uint8Array,
+    octets: number,
+  ): void {
+    if (octets <= 0 || this.#sender.destination === null) return
+    const { clockRate, encoding } = this.format
+    const at = this.#sender.outgoing.write(this.#packet, payloadType, marker, timestamp, nowMs, clockRate, octets)
+    this.#packet.set(payload.subarray(0, octets), at)
+    this.#sender.encoding = encoding
+    this.#sender.sendMade(this.#packet, at + octets)
   }
 
   /** The sound is interrupted: what did not fill a packet is not sent later. */

@@ -105,6 +105,7 @@ function describeQuality(facts: StreamFacts): NgDictionary {
     sent: describeDirection(facts.sent),
     dropped: facts.dropped,
     'silent ms': Math.round(facts.silentMs),
+    ...(facts.talks === undefined ? {} : { talks: facts.talks ? 1 : 0 }),
   }
 }
 

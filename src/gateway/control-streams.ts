@@ -37,7 +37,7 @@ export const NO_FACTS: StreamFacts = {
 export type OpenProblem = 'MEDIA_PORTS_EXHAUSTED' | 'MEDIA_OPEN_FAILED' | 'MEDIA_PLANE_SILENT'
 
 /** Reports that concern the owner of a stream. */
-export type StreamReport = Extract<Report, { report: 'latched' | 'secured' | 'timeout' | 'dtmf' | 'playEnded' }>
+export type StreamReport = Extract<Report, { report: 'latched' | 'secured' | 'timeout' | 'dtmf' | 'fax' | 'playEnded' }>
 
 /** Who a stream belongs to. */
 export interface ControlStreamOwner {

@@ -205,6 +205,9 @@ export class GatewayControl implements MediaCallOwner {
       case 'dtmf':
         events.push('dtmf', call.callId, tag, { digit: report.digit, duration: Math.round(report.ms) })
         return
+      case 'fax':
+        events.push('fax', call.callId, tag, { tone: report.tone })
+        return
       case 'playEnded':
         if (media.play !== report.play) return
         media.play = 0

@@ -15,7 +15,7 @@ export const EVENT_WAIT_MAX_MS = 30_000
 /** One notice. `sequence` counts from 1 for each start of the gateway. */
 export interface GatewayEvent {
   readonly sequence: number
-  /** What happened: `media timeout`, `media silent`, `call removed`, `dtmf`, `playback ended`. */
+  /** What happened: `media timeout`, `media silent`, `call removed`, `dtmf`, `fax`, `playback ended`. */
   readonly event: string
   readonly callId: string
   readonly tag: string

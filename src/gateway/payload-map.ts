@@ -18,6 +18,18 @@ export function isAudio(format: PayloadFormat): boolean {
   return format.encoding !== TELEPHONE_EVENT && format.encoding !== COMFORT_NOISE
 }
 
+/** G.711, whose samples stand for themselves (RFC 3551 §4.5.14): what fax and comfort noise (RFC 3389 §4) are used with. */
+export function isG711(format: PayloadFormat): boolean {
+  return format.encoding === 'PCMU' || format.encoding === 'PCMA'
+}
+
+/** The payload type of comfort noise beside `format`, −1 for none: at its clock rate, and not for what has its own (RFC 3389 §4). */
+export function noiseTypeFor(format: PayloadFormat, payloads: readonly PayloadFormat[]): number {
+  if (!isG711(format)) return -1
+  const noise = payloads.find((other) => other.encoding === COMFORT_NOISE && other.clockRate === format.clockRate)
+  return noise?.payloadType ?? -1
+}
+
 export function formatTable(payloads: readonly PayloadFormat[]): FormatTable {
   const table = new Array<PayloadFormat | null>(128).fill(null)
   for (const format of payloads) {

@@ -167,6 +167,8 @@ export interface StreamFacts {
   readonly dropped: Readonly<Record<string, number>>
   /** Milliseconds since something was received; −1 never. */
   readonly silentMs: number
+  /** The far side has the floor of its conference room. */
+  readonly talks?: boolean
 }
 
 export type Report =
@@ -186,6 +188,8 @@ export type Report =
       readonly ms: number
       readonly levelDbm0: number
     }
+  /** The far side is a fax or a modem by its tone (T.30, V.25); each kind is told once. */
+  | { readonly report: 'fax'; readonly stream: StreamId; readonly tone: 'CNG' | 'CED' | 'V21' }
   | { readonly report: 'playEnded'; readonly stream: StreamId; readonly play: number }
   | { readonly report: 'facts'; readonly stream: StreamId; readonly query: number; readonly facts: StreamFacts }
   /** The stream's last facts; nothing of it comes after. */

@@ -2,10 +2,11 @@
 
 import { assert } from '#core/assert.ts'
 import { DtmfDetector, type DtmfSink } from '#gateway/audio/dtmf-detector.ts'
+import { FaxToneDetector } from '#gateway/audio/fax-tone-detector.ts'
 import { Resampler } from '#gateway/audio/resampler.ts'
 import { AudioOutput } from '#gateway/audio-output.ts'
 import { type Paced, TICK_MS } from '#gateway/pacer.ts'
-import { isAudio, TELEPHONE_EVENT } from '#gateway/payload-map.ts'
+import { isAudio, noiseTypeFor, TELEPHONE_EVENT } from '#gateway/payload-map.ts'
 import type { PayloadFormat, Segment } from '#gateway/plane.ts'
 import { Playback } from '#gateway/playback.ts'
 import type { Recording } from '#gateway/recording.ts'
@@ -40,6 +41,9 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
   #recording: Recording | null = null
   #detector: DtmfDetector | null = null
   #detectorRates: Resampler | null = null
+  /** Listens to what is converted, and to what comes in when that is listened to anyway. */
+  #heardFax: FaxToneDetector | null = null
+  #ownFax: FaxToneDetector | null = null
   #toneLevelDbm0 = 0
   #made = new Int16Array(0)
   #idleTicks = 0
@@ -65,6 +69,11 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     return this.#detector?.suspects === true
   }
 
+  /** Whether the far side has the floor of its room; undefined without a room. */
+  get talks(): boolean | undefined {
+    return this.#room?.hasFloor(this)
+  }
+
   get roomRate(): number {
     return this.#stream.inputRate
   }
@@ -75,7 +84,8 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     const format = settings?.payloads.find(isAudio) ?? null
     const output = this.#output
     const same = output !== null && format !== null && sameFormat(output.format, format)
-    if (!same || output.ptimeMs !== settings?.ptimeMs) {
+    const noiseType = format === null ? -1 : noiseTypeFor(format, settings?.payloads ?? [])
+    if (!same || output.ptimeMs !== settings?.ptimeMs || output.noiseType !== noiseType) {
       output?.close()
       this.#output = null
     }
@@ -213,7 +223,11 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
       if (this.#converting) output?.reset()
       return null
     }
-    if (settings.sends && output !== null && sender.destination !== null) output.write(frame, this.#madeRate, nowMs)
+    if (settings.sends && output !== null && sender.destination !== null) {
+      // Announcements and rooms have pauses that are meant; a fax must not be cut.
+      const pauses = this.#playback === null && this.#room === null && !this.#stream.carriesFax
+      output.write(frame, this.#madeRate, nowMs, pauses)
+    }
     return frame
   }
 
@@ -226,6 +240,10 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     if (!this.#converting) return null
     const frame = this.#stream.heardFrame(tick, nowMs)
     this.#madeRate = this.#stream.heardRate
+    if (frame !== null && this.#madeRate === DETECTOR_RATE && this.#stream.hearsG711) {
+      this.#heardFax ??= new FaxToneDetector((tone) => this.#stream.onHeardFax(tone))
+      this.#heardFax.detect(frame)
+    }
     return frame
   }
 
@@ -285,6 +303,8 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     const rate = this.#stream.inputRate
     if (rate === DETECTOR_RATE) {
       detector.detect(frame)
+      this.#ownFax ??= new FaxToneDetector((tone) => this.#stream.onFax(tone))
+      this.#ownFax.detect(frame)
       return
     }
     if (this.#detectorRates?.inputRate !== rate) this.#detectorRates = new Resampler(rate, DETECTOR_RATE)
@@ -298,7 +318,8 @@ export class StreamSound implements Paced, RoomParty, DtmfSink {
     if (settings === null) return null
     for (const format of settings.payloads) {
       if (!isAudio(format)) continue
-      this.#output = AudioOutput.open(this.#home.ports.codecs, sender, format, settings.ptimeMs)
+      const noiseType = noiseTypeFor(format, settings.payloads)
+      this.#output = AudioOutput.open(this.#home.ports.codecs, sender, format, settings.ptimeMs, noiseType)
       if (this.#output !== null) return this.#output
     }
     return null

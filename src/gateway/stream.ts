@@ -12,6 +12,8 @@ import {
 } from '#core/media-sockets.ts'
 import type { Endpoint } from '#core/net.ts'
 import { type SrtpKeys, sameSrtpKeys } from '#core/srtp-keys.ts'
+import type { FaxTone } from '#gateway/audio/fax-tone-detector.ts'
+import { convertG711 } from '#gateway/audio/g711.ts'
 import { AudioInput } from '#gateway/audio-input.ts'
 import { type DropCode, DropCounts } from '#gateway/drop-counts.ts'
 import { isPlain, KERNEL_SETTLED_MS, type KernelEntry, type KernelLeg, samePayloads } from '#gateway/kernel-path.ts'
@@ -20,6 +22,7 @@ import {
   type FormatTable,
   formatTable,
   isAudio,
+  isG711,
   PAYLOAD_CONVERT,
   PAYLOAD_EVENT,
   payloadMap,
@@ -154,6 +157,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
   #sound: StreamSound | null = null
   #events: TelephoneEventReceiver | null = null
   #eventType = -1
+  readonly #faxTones = new Set<FaxTone>()
   #recording: Recording | null = null
   #recordingFile: string | null = null
   #webrtc: StreamWebrtc | null = null
@@ -212,6 +216,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     this.settings = settings
     if (this.#formatsChanged(settings.payloads)) {
       this.#formats = formatTable(settings.payloads)
+      this.#faxTones.clear()
       for (const listener of this.listeners) listener.#map = null
       this.#map = null
       this.#input?.setFormats(this.#formats)
@@ -470,6 +475,18 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     const mapped = this.#mapOf(from)[payloadType] as number
     const type = from.#silences && !event && mapped >= 0 ? PAYLOAD_CONVERT : mapped
     if (type < 0) {
+      if (type === PAYLOAD_CONVERT && !from.#silences && this.carriesFax) {
+        const format = this.#faxFormat(from, payloadType)
+        if (format !== null) {
+          sound?.convert(false)
+          const offset = rtpPayloadOffset(bytes, octets)
+          const law = format.encoding === 'PCMA' ? 'PCMU' : 'PCMA'
+          convertG711(law, bytes.subarray(offset, offset + payloadOctets))
+          this.sender.encoding = format.encoding
+          this.sender.relay(bytes, octets, format.payloadType, clockRate, payloadOctets, false, nowMs)
+          return
+        }
+      }
       if (type === PAYLOAD_CONVERT) {
         this.#soundOf().convert(true)
         from.#openInput(nowMs)
@@ -485,6 +502,13 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     }
     if (rtpSsrc(bytes) === outgoing.ssrc && outgoing.packets > 0 && !outgoing.isUnchanged) from.#drops.add('MEDIA_LOOP')
     else this.sender.relay(bytes, octets, type, clockRate, payloadOctets, event, nowMs)
+  }
+
+  /** A fax between the two laws of G.711 passes packet by packet: the format of the other law, null when this is no such case. */
+  #faxFormat(from: Stream, payloadType: number): PayloadFormat | null {
+    const format = from.#formats[payloadType] ?? null
+    const own = this.settings?.payloads.find(isAudio) ?? null
+    return format !== null && own !== null && isG711(format) && isG711(own) ? own : null
   }
 
   /** Whether packets may leave as they come, so that the kernel can take over one day. */
@@ -590,7 +614,9 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
       encoding,
     }
     const silentMs = this.#receivedMs < 0 ? -1 : this.#home.ports.clock.now() - this.#receivedMs
-    return { received, sent, remote: this.#latch.remote, dropped: this.#drops.facts(), silentMs }
+    const talks = this.#sound?.talks
+    const facts = { received, sent, remote: this.#latch.remote, dropped: this.#drops.facts(), silentMs }
+    return talks === undefined ? facts : { ...facts, talks }
   }
 
   /** Samples per second of {@link inputFrame}. */
@@ -614,6 +640,27 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
     if (frame === null || !this.#silences) return frame
     if (this.#silenceFrame.length !== frame.length) this.#silenceFrame = new Int16Array(frame.length)
     return this.#silenceFrame
+  }
+
+  /** Whether one of both ends is a fax or a modem: then nothing is made better on the way (V.152 §6). */
+  get carriesFax(): boolean {
+    const heard = this.#heard
+    return this.#faxTones.size > 0 || (heard !== null && heard.#faxTones.size > 0)
+  }
+
+  get hearsG711(): boolean {
+    return this.#heard?.settings?.payloads.find(isAudio)?.encoding.startsWith('PCM') === true
+  }
+
+  /** The far side is a fax: told once for each kind of tone. */
+  onFax(tone: FaxTone): void {
+    if (this.#faxTones.has(tone)) return
+    this.#faxTones.add(tone)
+    this.#home.report({ report: 'fax', stream: this.id, tone })
+  }
+
+  onHeardFax(tone: FaxTone): void {
+    this.#heard?.onFax(tone)
   }
 
   /** The sound of the stream that is heard. */

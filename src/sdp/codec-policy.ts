@@ -132,7 +132,12 @@ export function answerCodecs(
   const converts = speech.length > common.length || common.length === 0
   const answeredEvents = answered.some((codec) => codec.encoding === 'TELEPHONE-EVENT')
   const events = converts || answeredEvents ? eventsFor(speech, plan.accepted) : []
-  const comfort = converts ? [] : plan.accepted.filter((codec) => codec.encoding === 'CN' && has(answered, codec))
+  // Where everything is converted, noise is made and played here whatever the other side has; else it has to pass as it is.
+  const rates = new Set(speech.map((codec) => codec.clockRate))
+  const comfort = plan.accepted.filter(
+    (codec) =>
+      codec.encoding === 'CN' && (common.length === 0 ? rates.has(codec.clockRate) : !converts && has(answered, codec)),
+  )
   const others = converts
     ? []
     : plan.accepted.filter(

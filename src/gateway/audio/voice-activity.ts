@@ -11,6 +11,8 @@ const ABOVE_FLOOR_DB = 9
 const FLOOR_RISE_DB_PER_S = 4
 const FLOOR_FIRST_DBOV = -55
 const FLOOR_MAX_DBOV = -30
+/** A lower floor decides nothing, and would only take long to rise: a line that begins with digital silence is no quiet line. */
+const FLOOR_MIN_DBOV = SPEECH_MIN_DBOV - ABOVE_FLOOR_DB
 /** Ends of words are quiet: a pause begins only after this. */
 const HANGOVER_MS = 200
 
@@ -33,7 +35,7 @@ export class VoiceActivity {
     this.levelDbov = level
     if (level < this.#floorDbov) this.#floorDbov += (level - this.#floorDbov) * 0.5
     else this.#floorDbov = Math.min(FLOOR_MAX_DBOV, this.#floorDbov + (FLOOR_RISE_DB_PER_S * frameMs) / 1000)
-    this.#floorDbov = Math.max(this.#floorDbov, -90)
+    this.#floorDbov = Math.max(this.#floorDbov, FLOOR_MIN_DBOV)
     const speech = level > SPEECH_SURE_DBOV || (level > SPEECH_MIN_DBOV && level > this.#floorDbov + ABOVE_FLOOR_DB)
     if (speech) this.#hangoverMs = HANGOVER_MS
     else this.#hangoverMs = Math.max(0, this.#hangoverMs - frameMs)
