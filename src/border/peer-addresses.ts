@@ -36,9 +36,18 @@ export class PeerAddresses implements DnsSink, TimerOwner {
   /** Question → addresses, or hosts for SRV. */
   readonly #answers = new Map<string, readonly string[]>()
   #namesByAddress = new Map<string, Set<string>>()
+  readonly #onRound: () => void
+  #isRunning = false
 
-  constructor(ports: Ports) {
+  /** `onRound` is told when every name has been asked for, at the end of each round. */
+  constructor(ports: Ports, onRound: () => void = () => {}) {
     this.#ports = ports
+    this.#onRound = onRound
+  }
+
+  /** Whether a round of look-ups is under way. */
+  get isRunning(): boolean {
+    return this.#isRunning
   }
 
   /** Replaces the peers, and begins a round. */
@@ -91,6 +100,7 @@ export class PeerAddresses implements DnsSink, TimerOwner {
     this.#owners.clear()
     this.#next = 0
     this.#failed = false
+    this.#isRunning = this.#peers.length > 0
     for (const { host, port } of this.#peers) {
       this.#askAddresses(host, host)
       if (port === null) for (const service of SERVICES) this.#ask(service + host, 'SRV', host)
@@ -125,6 +135,8 @@ export class PeerAddresses implements DnsSink, TimerOwner {
     if (this.#open > 0 || this.#peers.length === 0) return
     this.#forgetOld()
     this.#ports.clock.arm(this.#timer, 'refresh', this.#failed ? RETRY_MS : REFRESH_MS)
+    this.#isRunning = false
+    this.#onRound()
   }
 
   /** At the end of a round only what it has asked for counts. */

@@ -60,6 +60,8 @@ import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
 import { peerAt, peerSender, type Sender, subscriberSender } from '#switch/sender.ts'
 import { SessionIndex } from '#switch/session-index.ts'
 
+/** How long a start waits for the addresses of peers with names. */
+const PEERS_WAIT_MS = 800
 /** Messages at a time that are on their way; more are answered with 503. */
 const MESSAGE_RELAYS_MAX = 10_000
 /** How often, and for how long, a drained switch looks whether the last BYE has been answered: 64·T1 ends every request. */
@@ -189,6 +191,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   #startedInSecond = 0
   readonly #loopKey: string
   readonly #drainLook = new Timer(this)
+  readonly #peersWait = new Timer(this)
   #drainLooks = 0
   #drained = false
 
@@ -232,7 +235,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     )
     this.#registrar = new Registrar(ports, this.#location, this.#authenticator, this.#registrarSettings())
     this.#keepAlive = new KeepAlive(ports, this.#location, layer.transport, this.#keepAliveSettings())
-    this.#peerAddresses = new PeerAddresses(ports)
+    this.#peerAddresses = new PeerAddresses(ports, () => this.#onPeersKnown())
     this.#planner = new CallPlanner(this.#location, layer.transport, this.#peerAddresses)
     this.#trunks = new TrunkLoad(ports.clock)
     this.#mediaPlan = new MediaPlan(ports, snapshot, options.embeddedGateway ?? null, options.nodeId)
@@ -249,6 +252,15 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
   start(): void {
     this.#mediaPlan.start()
     this.#resumeCalls()
+    this.#watchPeers()
+    // A peer with a name is a stranger until its name is known: its calls would be challenged, and lost.
+    if (this.#peerAddresses.isRunning) this.stack.clock.arm(this.#peersWait, 'peers', PEERS_WAIT_MS)
+    else this.stack.layer.transport.start()
+  }
+
+  #onPeersKnown(): void {
+    if (!this.#peersWait.armed) return
+    this.stack.clock.cancel(this.#peersWait)
     this.stack.layer.transport.start()
   }
 
@@ -257,7 +269,6 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     this.#reason = ''
     for (const [call, image] of this.#resumed) call.reconnect(image)
     this.#resumed.clear()
-    this.#watchPeers()
     this.#observer.onReady(this.#listening())
   }
 
@@ -306,6 +317,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
     this.stack.clock.cancel(this.#drainLook)
+    this.stack.clock.cancel(this.#peersWait)
     for (const call of [...this.#calls.keys()]) call.terminate('NODE_STOPPED')
     this.#keepAlive.stop()
     this.#peerAddresses.stop()
@@ -425,7 +437,11 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     return this.stack.faults.report(error)
   }
 
-  onTimer(_name: string): void {
+  onTimer(name: string): void {
+    if (name === 'peers') {
+      this.stack.layer.transport.start()
+      return
+    }
     this.#drainLooks += 1
     const isBusy = this.stack.layer.waiting > 0 || this.#mediaPlan.sessions > 0
     if (isBusy && this.#drainLooks < DRAIN_LOOKS_MAX) {

@@ -74,6 +74,24 @@ test('a peer with a host name is recognised by the addresses that its name has n
   assert.equal(statusFrom('198.51.100.50', 5060, config, failing), 480)
 })
 
+test('a restarted switch listens when it knows its peers with names, or soon: their calls are not challenged meanwhile', () => {
+  const groups = 'trunkGroups:\n  - {name: east, peers: ["sbc.carrier.example:5060"]}'
+  const config = configText({ trunkGroups: groups, routes: '' })
+  const restarted = (delayMs: [number, number]) => (rig: SwitchRig) => {
+    rig.world.dns.set('sbc.carrier.example', [{ type: 'A', address: '198.51.100.50', ttlS: 60 }])
+    rig.world.dns.delayMs = delayMs
+    rig.node.crash(false)
+    rig.node.start()
+    rig.run(50)
+    assert.equal(rig.switch.status().ready, false)
+    rig.run(900)
+    assert.equal(rig.switch.status().ready, true)
+  }
+  assert.equal(statusFrom('198.51.100.50', 5060, config, restarted([200, 300])), 480)
+  // Name servers that are slow are not waited for.
+  assert.equal(statusFrom('198.51.100.50', 5060, config, restarted([5_000, 5_000])), 407)
+})
+
 test('a peer that is a name with SRV records may call from the hosts that they list', () => {
   const config = configText({ trunkGroups: 'trunkGroups:\n  - {name: east, peers: [carrier.example]}', routes: '' })
   const known = (rig: SwitchRig): void => {
