@@ -1193,6 +1193,27 @@ test('the offer goes through the media port before any INVITE is sent, and a CAN
   assert.equal(impatient.callee(0).texts().length, 0)
 })
 
+test('a call that has ended is no longer kept, also while its record waits for the facts of the media', () => {
+  let tell: ((media: null) => void) | null = null
+  const slow: MediaSession = {
+    pass: (description, sink) => sink(description.body),
+    serve: () => {},
+    choose: () => {},
+    last: () => null,
+    image: () => null,
+    move: () => false,
+    release: (onFacts) => {
+      tell = onFacts
+    },
+  }
+  const rig = new CallRig({ media: { open: () => slow, resume: () => slow, serves: true } }).connect()
+  assert.equal(rig.kept.size, 1)
+  rig.caller.ask('BYE')
+  assert.equal(rig.kept.size, 0)
+  present<(media: null) => void>(tell, 'the facts were asked for')(null)
+  assert.equal(rig.last.type, 'STOP')
+})
+
 test('a caller behind address translation is reached where it came from (RFC 3581, RFC 5626 §5.3)', () => {
   const rig = new CallRig()
   rig.invite({ sdp: SDP, contact: '<sip:alice@10.0.0.7:5060>' })
