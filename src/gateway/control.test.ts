@@ -172,6 +172,21 @@ test('A service leg without an offer gets ours, and its answer connects it', () 
   assert.deepEqual(rig.plane.settingsOf(port)?.remote, { host: '198.51.100.2', port: 5000, family: 4 })
 })
 
+test('Our offer to a side that signals over IPv6 is in IPv6', () => {
+  const interfaces = ['192.0.2.1', '2001:db8::1'].map((address) => ({
+    name: 'default',
+    address,
+    family: address.includes(':') ? (6 as const) : (4 as const),
+    advertise: null,
+    portFirst: 30_000,
+    portLast: 30_099,
+  }))
+  const rig = controlRig({ interfaces })
+  const service = { command: 'carillon service', 'call-id': 'e', 'from-tag': 'a', service: 'echo' }
+  const reply = rig.command({ ...service, 'received-from': ['IP6', '2001:db8::7'] })
+  assert.match(String(reply['sdp']), /^c=IN IP6 2001:db8::1\r$/m)
+})
+
 test('A call in which nothing comes is reported once and removed after a while', () => {
   const rig = controlRig()
   const far = portOf(rig.command(OFFER))

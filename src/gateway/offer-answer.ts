@@ -122,7 +122,7 @@ export class OfferAnswer {
       return
     }
     const known = call.byTag(fromTag)
-    const place = this.#place(settings, 0, offer === null ? null : familyOf(offer))
+    const place = this.#place(settings, 0, offer === null ? signalledFamily(settings) : familyOf(offer))
     const party = known ?? call.addParty(copyString(fromTag), '', place)
     if (party === null) {
       done(tooManyParties())
@@ -599,6 +599,12 @@ function firstSpeech(codecs: readonly SdpCodec[]): SdpCodec[] {
 
 function isWanted(section: MediaDescription, at: number): boolean {
   return at < MEDIA_LINES_MAX && (section.port !== 0 || hasAttribute(section.lines, 'bundle-only'))
+}
+
+/** Who described nothing yet has the address family that it signals from; null when that is not known. */
+function signalledFamily({ receivedFrom }: NgSettings): 4 | 6 | null {
+  if (receivedFrom === null) return null
+  return receivedFrom.includes(':') ? 6 : 4
 }
 
 function familyOf(description: SessionDescription): 4 | 6 | null {
