@@ -17,6 +17,8 @@ const GRACE_ILL_MS = 200_000
 /** Two ends that talk hear each other within this, and the first and last packet are no further from answer and end. */
 const HEARING_MS = 3_000
 const SPAN_MS = 4_000
+/** How long a description may be with the gateway: the patience with each of a few commands. */
+const DESCRIBING_MS = 5_000
 /** Calls shorter than this prove nothing. */
 const TALK_MIN_MS = 6_000
 /** Packets that came before the gateway knew what to do with them, or after. */
@@ -63,6 +65,7 @@ export class MediaChecker implements WireObserver {
     this.#ledger = ledger
     this.#calls = calls
     this.#isHealthy = isHealthy
+    calls.keptMs += DESCRIBING_MS
     calls.onMessage = (message, event) => this.#onMessage(message, event)
     world.observe(this)
   }
@@ -247,7 +250,7 @@ export class MediaChecker implements WireObserver {
     // A leg with two calls after another, or with ends that fell silent, would mix.
     if (spoken.length === 0 || spoken.length < involved.length || !times.every(isPlain)) return
     const legs = record.legs.map(({ callId }) => this.#leg(callId))
-    this.#checkSpan(record, legs, spoken, durationMs)
+    if (new Set(spoken.map(({ media }) => media.family)).size === 1) this.#checkSpan(record, legs, spoken, durationMs)
     this.#checkFacts(record, spoken)
   }
 

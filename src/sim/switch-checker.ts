@@ -125,6 +125,8 @@ export class SwitchChecker implements WireObserver {
   /** Addresses of record whose bindings must be found again after a crash. */
   readonly #unproven = new Set<string>()
   bindingsProven = 0
+  /** From the last message of an exchange until the call is kept; longer where its description goes to a gateway first. */
+  keptMs = KEPT_MS
   /** Sees each SIP message that is not of a stranger, and its packet. */
   onMessage: ((message: SipText, event: WireEvent) => void) | null = null
 
@@ -164,7 +166,7 @@ export class SwitchChecker implements WireObserver {
       // What an earlier crash lost stays lost.
       const wasKept = !leg.crashed || leg.resumed
       leg.crashed = true
-      leg.resumed = wasKept && leg.atRestMs >= 0 && this.#world.nowMs - leg.atRestMs > KEPT_MS && !power
+      leg.resumed = wasKept && leg.atRestMs >= 0 && this.#world.nowMs - leg.atRestMs > this.keptMs && !power
     }
     this.#unproven.clear()
     if (power) this.#bound.clear()
