@@ -132,6 +132,8 @@ export class RigParty {
   }
 }
 
+const NO_LIBRARIES: AudioCodecs = { available: [], encoder: () => null, decoder: () => null }
+
 export class PlaneRig {
   readonly clock = new RigClock()
   readonly sent: Sent[] = []
@@ -144,9 +146,8 @@ export class PlaneRig {
   readonly #bound = new Map<string, DatagramSink>()
   #query = 0
 
-  constructor(kernel: KernelRelay | null = null) {
+  constructor(kernel: KernelRelay | null = null, libraries: AudioCodecs = NO_LIBRARIES) {
     const net = { udp: (local: Endpoint, sink: DatagramSink) => this.#udp(local, sink) } as unknown as Net
-    const libraries: AudioCodecs = { available: [], encoder: () => null, decoder: () => null }
     const files: MediaFiles = {
       create: (path) => {
         const file = new RigFile()
