@@ -7,7 +7,7 @@ import type { MediaSource } from '#core/media-sockets.ts'
 import { addressOctets, Conntrack } from '#host/conntrack.ts'
 import { errorWord } from '#host/error-word.ts'
 import { NetfilterSocket } from '#host/netfilter-socket.ts'
-import { NftTransaction, REGISTER, type RuleWriter, type SetElement } from '#host/nft-transaction.ts'
+import { LABEL_OCTETS, NftTransaction, REGISTER, type RuleWriter, type SetElement } from '#host/nft-transaction.ts'
 import { sourceOf } from '#host/socket-name.ts'
 
 /** Relays of one process. */
@@ -19,6 +19,8 @@ const ABANDONED_MAX = 3
 const ACCOUNTING = '/proc/sys/net/netfilter/nf_conntrack_acct'
 /** Type numbers by which nft shows sets: ipv4_addr, ipv6_addr, inet_service; six bits each in a concatenation. */
 const SERVICE_TYPE = 13
+/** Labels of flows, by code point, begin in this octet. */
+const LABEL_OCTET = 8
 const HOOK = { prerouting: 0, forward: 2, postrouting: 4 } as const
 const PRIORITY = { mangle: -150, destinationNat: -100, sourceNat: 100 } as const
 
@@ -29,16 +31,29 @@ interface Family {
   readonly addressOctets: number
   /** Where the header has the source's address; the destination's follows. */
   readonly sourceAt: number
+  /** Where the code point lies in the header's first two octets (RFC 2474 §3), and where the header's checksum is. */
+  readonly pointMask: Uint8Array
+  readonly checksumAt: number | null
   readonly forwarding: string
 }
 
 const FAMILIES: Readonly<Record<4 | 6, Family>> = {
-  4: { number: 2, addressType: 7, addressOctets: 4, sourceAt: 12, forwarding: '/proc/sys/net/ipv4/ip_forward' },
+  4: {
+    number: 2,
+    addressType: 7,
+    addressOctets: 4,
+    sourceAt: 12,
+    pointMask: Uint8Array.of(0x00, 0xfc),
+    checksumAt: 10,
+    forwarding: '/proc/sys/net/ipv4/ip_forward',
+  },
   6: {
     number: 10,
     addressType: 8,
     addressOctets: 16,
     sourceAt: 8,
+    pointMask: Uint8Array.of(0x0f, 0xc0),
+    checksumAt: null,
     forwarding: '/proc/sys/net/ipv6/conf/all/forwarding',
   },
 }
@@ -104,22 +119,20 @@ export class NftRelay implements KernelRelay {
     if (pair.second.remote.family !== family) return 'FAMILIES'
     const table = this.#tables.get(family)
     if (table === undefined) return 'FORWARDING'
+    // Labels are of a flow, not of one of its ways; a gateway has one code point for all.
+    if (pair.first.dscp !== pair.second.dscp) return 'DSCP'
     const first = this.#sideOf(pair.first)
     const second = this.#sideOf(pair.second)
     if (typeof first === 'string') return first
     if (typeof second === 'string') return second
     const relay: Relay = { family, first, second, before: NONE, flowId: 0, flow: NONE }
     const transaction = table.transaction.begin()
-    for (const { dscp } of [first, second]) this.#mark(table, family, dscp)
+    this.#mark(table, family, first.dscp)
     transaction.add('destination', destinations(relay)).add('source', sources(relay))
-    for (const [dscp, elements] of marks(relay)) transaction.add(markName(dscp), elements)
+    transaction.add(markName(first.dscp), destinations(relay, false))
     const error = transaction.commit()
-    if (error !== '') {
-      // Sets of code points that the transaction was to make are not there either.
-      this.#unmark(table, relay)
-      return error
-    }
-    for (const { dscp } of [first, second]) table.marked.add(dscp)
+    if (error !== '') return error
+    table.marked.add(first.dscp)
     // What is tracked already keeps its addresses; its next packet has to be looked at anew.
     const failure = forget(conntrack, relay)
     if (failure !== '') {
@@ -221,7 +234,7 @@ export class NftRelay implements KernelRelay {
     if (table === undefined || conntrack === null) return
     const transaction = table.transaction.begin()
     transaction.remove('destination', destinations(relay, false)).remove('source', sources(relay, false))
-    for (const [dscp, elements] of marks(relay)) transaction.remove(markName(dscp), elements)
+    transaction.remove(markName(relay.first.dscp), destinations(relay, false))
     const error = transaction.commit()
     const failure = forget(conntrack, relay)
     // A relay that cannot be ended must not go on: without the tables none does.
@@ -251,31 +264,24 @@ export class NftRelay implements KernelRelay {
   /** A set and a rule for a code point, on its first use. */
   #mark({ transaction, marked }: FamilyTable, version: 4 | 6, dscp: number): void {
     if (marked.has(dscp)) return
-    marked.add(dscp)
     const family = FAMILIES[version]
     const set = markName(dscp)
-    transaction.set(set, keyType(family), keyOctets(family), 0, 0).rule('mark', (rule) => {
-      addressesOf(rule, family).lookup(set, REGISTER, null)
-      if (version === 4) {
-        // RFC 2474 §3: the upper six bits of the second octet; the lower two are of congestion notification. The checksum
-        // is of words of 16 bits, so a whole one is written.
-        rule.load(REGISTER, 'network', 0, 2)
-        rule.bits(REGISTER, Uint8Array.of(0xff, 0x03), Uint8Array.of(0, dscp << 2)).store(REGISTER, 0, 2, 10)
-      } else {
-        rule.load(REGISTER, 'network', 0, 2)
-        const bits = Uint8Array.of(dscp >> 2, (dscp & 3) << 6)
-        rule.bits(REGISTER, Uint8Array.of(0xf0, 0x3f), bits).store(REGISTER, 0, 2, null)
-      }
+    // The set is asked for the first packet of a flow only; a label of the flow answers for the others.
+    const label = new Uint8Array(LABEL_OCTETS)
+    label[LABEL_OCTET + (dscp >> 3)] = 1 << (dscp & 7)
+    const point = version === 4 ? Uint8Array.of(0, dscp << 2) : Uint8Array.of(dscp >> 2, (dscp & 3) << 6)
+    const { pointMask, checksumAt } = family
+    transaction.set(set, keyType(family), keyOctets(family), 0, 0).rule('prerouting', 'first', (rule) => {
+      addressesOf(rule.udp(), family).lookup(set, REGISTER, null).addLabels(REGISTER, label)
     })
-  }
-
-  #unmark(table: FamilyTable, relay: Relay): void {
-    for (const { dscp } of [relay.first, relay.second]) {
-      const used = [...this.#relays.values()].some(
-        ({ family, first, second }) => family === relay.family && (first.dscp === dscp || second.dscp === dscp),
-      )
-      if (!used) table.marked.delete(dscp)
-    }
+    transaction.rule('mark', 'last', (rule) => {
+      // What is marked so already is the cheapest. The checksum is of words of 16 bits, so a whole one is written.
+      rule.load(REGISTER, 'network', 0, 2).bits(REGISTER, pointMask, new Uint8Array(2)).differs(REGISTER, point)
+      rule.loadLabels(REGISTER).bits(REGISTER, label, new Uint8Array(LABEL_OCTETS))
+      rule.differs(REGISTER, new Uint8Array(LABEL_OCTETS))
+      const others = pointMask.map((octet) => ~octet)
+      rule.load(REGISTER, 'network', 0, 2).bits(REGISTER, others, point).store(REGISTER, 0, 2, checksumAt)
+    })
   }
 }
 
@@ -292,13 +298,13 @@ function makeTable(transaction: NftTransaction, family: Family): string {
     .chain('prerouting', { type: 'nat', hook: HOOK.prerouting, priority: PRIORITY.destinationNat })
     .chain('mark', { type: 'filter', hook: HOOK.forward, priority: PRIORITY.mangle })
     .chain('postrouting', { type: 'nat', hook: HOOK.postrouting, priority: PRIORITY.sourceNat })
-    .rule('prerouting', (rule) =>
-      addressesOf(rule, family)
+    .rule('prerouting', 'last', (rule) =>
+      addressesOf(rule.udp(), family)
         .lookup('destination', REGISTER, REGISTER)
         .nat('destination', family.number, REGISTER, port),
     )
-    .rule('postrouting', (rule) =>
-      addressesOf(rule, family).lookup('source', REGISTER, REGISTER).nat('source', family.number, REGISTER, port),
+    .rule('postrouting', 'last', (rule) =>
+      addressesOf(rule.udp(), family).lookup('source', REGISTER, REGISTER).nat('source', family.number, REGISTER, port),
     )
     .commit()
 }
@@ -335,17 +341,6 @@ function sources({ first, second }: Relay, values = true): SetElement[] {
     { key: keyOf(first.remote, second.remote), value: values ? addressAndPort(second.local) : null },
     { key: keyOf(second.remote, first.remote), value: values ? addressAndPort(first.local) : null },
   ]
-}
-
-/** The same packets on their way, by the code point that they get. */
-function marks({ first, second }: Relay): Map<number, SetElement[]> {
-  const toSecond = { key: keyOf(first.remote, second.remote), value: null }
-  const toFirst = { key: keyOf(second.remote, first.remote), value: null }
-  if (first.dscp === second.dscp) return new Map([[first.dscp, [toSecond, toFirst]]])
-  return new Map([
-    [second.dscp, [toSecond]],
-    [first.dscp, [toFirst]],
-  ])
 }
 
 function markName(dscp: number): string {

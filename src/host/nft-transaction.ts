@@ -19,6 +19,11 @@ const SET_IS_MAP = 8
 const IPPROTO_UDP = 17
 /** Registers of 32 bits. */
 export const REGISTER = 8
+/** Octets of a tracked flow's labels: one bit each, the first the lowest of the first octet. */
+export const LABEL_OCTETS = 16
+const CT_LABELS = 13
+const CMP_EQUAL = 0
+const CMP_DIFFERENT = 1
 const TRANSACTION_OCTETS_MAX = 16_384
 
 /** Keys of the layers that a rule loads from. */
@@ -103,13 +108,11 @@ export class NftTransaction {
     return this.#elements(DELETE_ELEMENT, 0, set, elements)
   }
 
-  /** A rule for UDP packets; `write` gives its expressions. */
-  rule(chain: string, write: (rule: RuleWriter) => void): this {
-    const writer = this.#begin(NEW_RULE, NETLINK.CREATE | NETLINK.APPEND)
-      .text(1, this.#table)
-      .text(2, chain)
-      .nest(4)
-    write(new RuleWriter(writer).udp())
+  /** A rule before or after those of the chain; `write` gives its expressions. */
+  rule(chain: string, place: 'first' | 'last', write: (rule: RuleWriter) => void): this {
+    const flags = NETLINK.CREATE | (place === 'last' ? NETLINK.APPEND : 0)
+    const writer = this.#begin(NEW_RULE, flags).text(1, this.#table).text(2, chain).nest(4)
+    write(new RuleWriter(writer))
     writer.unnest().end()
     return this
   }
@@ -142,9 +145,23 @@ export class RuleWriter {
   udp(): this {
     const META_L4PROTO = 16
     this.#expression('meta', (writer) => writer.uint32(1, REGISTER).uint32(2, META_L4PROTO))
-    return this.#expression('cmp', (writer) =>
-      writer.uint32(1, REGISTER).uint32(2, 0).nest(3).octets(1, Uint8Array.of(IPPROTO_UDP)).unnest(),
-    )
+    return this.#compare(REGISTER, CMP_EQUAL, Uint8Array.of(IPPROTO_UDP))
+  }
+
+  /** Goes on when the register begins with something else. */
+  differs(register: number, value: Uint8Array): this {
+    return this.#compare(register, CMP_DIFFERENT, value)
+  }
+
+  /** Puts the labels of the tracked flow, {@link LABEL_OCTETS}, into registers. */
+  loadLabels(register: number): this {
+    return this.#expression('ct', (writer) => writer.uint32(1, register).uint32(2, CT_LABELS))
+  }
+
+  /** Gives the tracked flow these labels, beside those that it has. */
+  addLabels(register: number, labels: Uint8Array): this {
+    this.#expression('immediate', (writer) => writer.uint32(1, register).nest(2).octets(1, labels).unnest())
+    return this.#expression('ct', (writer) => writer.uint32(2, CT_LABELS).uint32(4, register))
   }
 
   load(register: number, base: PayloadBase, offset: number, octets: number): this {
@@ -194,6 +211,12 @@ export class RuleWriter {
       writer.uint32(5, register).uint32(2, BASE.network).uint32(3, offset).uint32(4, octets)
       return checksumAt === null ? writer : writer.uint32(6, 1).uint32(7, checksumAt)
     })
+  }
+
+  #compare(register: number, operation: number, value: Uint8Array): this {
+    return this.#expression('cmp', (writer) =>
+      writer.uint32(1, register).uint32(2, operation).nest(3).octets(1, value).unnest(),
+    )
   }
 
   #expression(name: string, write: (writer: NetlinkWriter) => NetlinkWriter): this {

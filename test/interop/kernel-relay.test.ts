@@ -20,9 +20,20 @@ import { SystemRandom } from '#host/system-random.ts'
 import { rtpSequence, rtpSsrc, writeRtpHeader } from '#rtp/rtp-packet.ts'
 import { NETWORK, NetworkNamespaces, type Place } from '#test/interop/network-namespaces.ts'
 
+const PATH = '/usr/sbin:/sbin:/usr/bin:/bin'
 const PACKET_MS = 20
 const WAIT_MS_MAX = 20_000
 const RTP_OCTETS = 172
+
+/** What arrives at the callee with the code point of media, and what without. */
+const WATCH = `table inet watch {
+  chain input {
+    type filter hook input priority 0;
+    udp sport 30000-31000 ip dscp ef counter comment "marked"
+    udp sport 30000-31000 ip6 dscp ef counter comment "marked"
+    udp sport 30000-31000 counter comment "all"
+  }
+}`
 
 const namespaces = process.platform === 'linux' ? NetworkNamespaces.open() : 'not Linux'
 const missing = typeof namespaces === 'string' ? namespaces : false
@@ -267,7 +278,10 @@ function theLab(): Lab {
 }
 
 before(() => {
-  if (typeof namespaces !== 'string') labs.push(new Lab(namespaces))
+  if (typeof namespaces === 'string') return
+  const env = { PATH }
+  namespaces.at('callee', () => spawnSync('nft', ['-f', '-'], { input: WATCH, env }))
+  labs.push(new Lab(namespaces))
 })
 
 after(() => {
@@ -282,8 +296,15 @@ function gaps(heard: readonly Heard[]): number {
   return all.length === 0 ? 0 : Math.max(...all) - Math.min(...all) + 1 - numbers.size
 }
 
+/** Packets that the counters of that comment saw. */
+function watched(spaces: NetworkNamespaces, comment: string): number {
+  const listed = spaces.at('callee', () => nft('list', 'table', 'inet', 'watch'))
+  const found = listed.matchAll(new RegExp(`counter packets (\\d+) bytes \\d+ comment "${comment}"`, 'g'))
+  return [...found].reduce((sum, [, packets]) => sum + Number(packets), 0)
+}
+
 function nft(...args: string[]): string {
-  return spawnSync('nft', args, { encoding: 'utf8', env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin' } }).stdout
+  return spawnSync('nft', args, { encoding: 'utf8', env: { PATH } }).stdout
 }
 
 const CASES = [
@@ -302,12 +323,15 @@ for (const [number, { name, family, any }] of CASES.entries()) {
       const { caller, callee } = call
       const moved = callee.heard.length
       await here.until('packets after it', () => callee.heard.length > moved + 50 && caller.heard.length > moved + 50)
+      const marked = watched(here.namespaces, 'marked')
       const seen = here.userSpace
       const before = await call.facts()
       const heard = callee.heard.length
       await here.until('more', () => callee.heard.length > heard + 50)
       const facts = await call.facts()
       assert.equal(here.userSpace, seen)
+      assert.ok(watched(here.namespaces, 'marked') >= marked + 50, 'with the code point of media')
+      assert.equal(watched(here.namespaces, 'marked'), watched(here.namespaces, 'all'))
       assert.ok(facts.received.packets >= before.received.packets + 50, 'conntrack counts them')
       assert.ok(facts.sent.packets >= before.sent.packets + 49)
       assert.equal(facts.received.octets, facts.received.packets * RTP_OCTETS)
