@@ -170,7 +170,7 @@ export class KernelPath {
         if (nowMs - entry.addedMs >= KERNEL_CONFIRM_MS) this.#confirm(entry)
       } else if (entry.id % TURNS === this.#turn) this.#poll(entry, nowMs)
     }
-    if (this.#turn === 0) this.#move(nowMs)
+    this.#move(nowMs)
     if (this.#entries.size > 0 || this.#candidates.size > 0) this.#arm()
   }
 
