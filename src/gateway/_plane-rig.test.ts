@@ -9,7 +9,7 @@ import type { Random } from '#core/random.ts'
 import { CodecSet } from '#gateway/audio/codec-set.ts'
 import { MediaPlane } from '#gateway/media-plane.ts'
 import { NetMediaSockets } from '#gateway/net-media-sockets.ts'
-import type { PayloadFormat, Report, StreamFacts, StreamSettings } from '#gateway/plane.ts'
+import type { PayloadFormat, PlaneSink, Report, StreamFacts, StreamSettings } from '#gateway/plane.ts'
 
 export const PCMU: PayloadFormat = { payloadType: 0, encoding: 'PCMU', clockRate: 8_000, channels: 1, parameters: '' }
 export const PCMA: PayloadFormat = { payloadType: 8, encoding: 'PCMA', clockRate: 8_000, channels: 1, parameters: '' }
@@ -143,6 +143,8 @@ export class PlaneRig {
   readonly plane: MediaPlane
   /** Ports that somebody else has. */
   readonly taken = new Set<number>()
+  /** Told of reports besides the test. */
+  sink: PlaneSink | null = null
   readonly #bound = new Map<string, DatagramSink>()
   #query = 0
 
@@ -166,7 +168,12 @@ export class PlaneRig {
         dtls: null,
         kernel,
       },
-      { onReport: (report) => this.reports.push(report) },
+      {
+        onReport: (report) => {
+          this.reports.push(report)
+          this.sink?.onReport(report)
+        },
+      },
     )
   }
 
@@ -185,6 +192,15 @@ export class PlaneRig {
       if (key.startsWith(`${host} `)) sink.onListening(at(host, Number(key.split(' ')[1])))
     this.clock.pass(0)
     return local
+  }
+
+  /** Tells all sockets that they are bound. */
+  listen(): void {
+    for (const [key, sink] of this.#bound) {
+      const [host = '', port] = key.split(' ')
+      sink.onListening(at(host, Number(port)))
+    }
+    this.clock.pass(0)
   }
 
   set(stream: number, settings: Partial<StreamSettings>): void {

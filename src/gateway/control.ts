@@ -211,7 +211,8 @@ export class GatewayControl implements MediaCallOwner {
       case 'playEnded':
         if (media.play !== report.play) return
         media.play = 0
-        events.push('playback ended', call.callId, tag)
+        // Who asked for notices of the call hears of it; a proxy that plays something fetches none.
+        if (call.reportsDtmf) events.push('playback ended', call.callId, tag)
         return
       case 'timeout':
         media.silent = true
