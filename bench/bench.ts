@@ -1,4 +1,4 @@
-// npm run bench: measures Carillon beside Kamailio and writes the table of bench/README.md.
+// npm run bench: measures Carillon beside Kamailio and rtpengine and writes the tables of bench/README.md.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -10,16 +10,20 @@ import { carillon } from '#bench/carillon-target.ts'
 import { kamailio } from '#bench/kamailio-target.ts'
 import { Loads } from '#bench/loads.ts'
 import { type Bench, FULL, MEASURES, ON_REQUEST, QUICK, type Row } from '#bench/measures.ts'
+import { MEDIA_MEASURES, type MediaBench } from '#bench/media-measures.ts'
+import { gateway, rtpengine } from '#bench/media-targets.ts'
 import { printProfile } from '#bench/profile.ts'
 import { renderTable, writeTable } from '#bench/table.ts'
 import { freePort, type Target, type TargetKind, TRUNK_HOST } from '#bench/target.ts'
 
 const USAGE = `npm run bench -- [options]
   --quick       one short run of each: for a look, not for the table
-  --only NAME   one measure; may be given several times: ${Object.keys(MEASURES).join(', ')}
+  --only NAME   one measure; may be given several times: ${Object.keys(MEASURES).join(', ')},
+                ${Object.keys(MEDIA_MEASURES).join(', ')}
+  --media       the measures of the media gateway alone
   --soak        also ten minutes at half the highest rate
   --soak-rate N calls a second of the soak, when the highest rate is not measured in the same run
-  --no-peer     without Kamailio
+  --no-peer     without Kamailio and rtpengine
   --peer-only   Kamailio alone
   --alone       the switch without its supervisor
   --no-table    print only, leave bench/README.md as it is
@@ -31,6 +35,7 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
+    media: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
     'soak-rate': { type: 'string', default: '500' },
     peer: { type: 'boolean', default: true },
@@ -52,11 +57,28 @@ if (options.help) {
   process.stdout.write(`${USAGE}\n`)
   process.exit(0)
 }
-for (const program of ['taskset', 'sipp', ...(options.peer && !options.profile ? ['kamailio'] : [])]) {
+const chosen = options.only.filter((name) => MEDIA_MEASURES[name] === undefined)
+const switchOnly = options.profile || options['peer-only']
+const mediaNames =
+  options.only.length > 0
+    ? options.only.filter((name) => MEDIA_MEASURES[name] !== undefined)
+    : switchOnly
+      ? []
+      : Object.keys(MEDIA_MEASURES)
+const names =
+  options.only.length > 0 || options.media ? chosen : Object.keys(MEASURES).filter((name) => !ON_REQUEST.has(name))
+if (options.profile && options.only.length === 0) names.splice(0, names.length, 'call-max')
+if (options.soak) names.push('soak')
+for (const name of names) if (MEASURES[name] === undefined) fail(`no measure ${name}\n${USAGE}`)
+
+const programs = ['taskset', 'sipp']
+if (options.peer && !options.profile && names.length > 0) programs.push('kamailio')
+if (options.peer && mediaNames.length > 0) programs.push('rtpengine')
+for (const program of programs) {
   try {
     execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' })
   } catch {
-    fail(`${program} is not installed (Debian: apt-get install util-linux sip-tester kamailio)`)
+    fail(`${program} is not installed (Debian: apt-get install util-linux sip-tester kamailio rtpengine-daemon)`)
   }
 }
 
@@ -70,11 +92,6 @@ if (options.profile) {
   if (options.peer || options['peer-only']) kinds.push(kamailio)
   if (!options['peer-only']) kinds.push(carillon(options.alone))
 }
-const names = options.only.length > 0 ? options.only : Object.keys(MEASURES).filter((name) => !ON_REQUEST.has(name))
-if (options.profile && options.only.length === 0) names.splice(0, names.length, 'call-max')
-if (options.soak) names.push('soak')
-for (const name of names) if (MEASURES[name] === undefined) fail(`no measure ${name}\n${USAGE}`)
-
 let started = 0
 let targets: Target[] = []
 
@@ -103,9 +120,18 @@ const bench: Bench = {
   soakRate: Number(options['soak-rate']),
 }
 
+const mediaBench: MediaBench = {
+  folder,
+  loads: bench.loads,
+  effort,
+  peer: options.peer,
+  say: bench.say,
+}
+const mediaRows: Row[] = []
+
 process.once('SIGINT', () => process.exit(130))
 try {
-  await restart()
+  if (names.length > 0) await restart()
   for (const name of names) {
     process.stderr.write(`${name}\n`)
     rows.push(...((await MEASURES[name]?.(bench)) ?? []))
@@ -113,14 +139,29 @@ try {
 } finally {
   for (const target of targets) await target.stop()
 }
-
-const head = {
-  targets: kinds.map((kind) => ({ name: kind.name, version: kind.version() })),
-  effort: options.quick ? 'Quick: one run' : `Median of ${effort.runs} runs`,
+for (const name of mediaNames) {
+  process.stderr.write(`${name}\n`)
+  mediaRows.push(...((await MEDIA_MEASURES[name]?.(mediaBench)) ?? []))
 }
-const table = renderTable(head, rows)
-process.stdout.write(`\n${table}\n`)
+
+const runs = options.quick ? 'Quick: one run' : `Median of ${effort.runs} runs`
+const writes = options.table && !options.quick && !options.profile && options.only.length === 0
+
+function publish(
+  part: 'switch' | 'media',
+  versions: readonly { name: string; version(): string }[],
+  list: Row[],
+): void {
+  if (list.length === 0) return
+  const table = renderTable(
+    { targets: versions.map((kind) => ({ name: kind.name, version: kind.version() })), effort: runs },
+    list,
+  )
+  process.stdout.write(`\n${table}\n`)
+  if (writes) writeTable(part, table)
+}
+publish('switch', kinds, rows)
+publish('media', options.peer ? [rtpengine, gateway()] : [gateway()], mediaRows)
 if (options.profile) printProfile(profileFolder)
-else if (options.table && !options.quick && options.only.length === 0) writeTable(table)
 if (options.keep) process.stdout.write(`\nfiles: ${folder}\n`)
 else rmSync(folder, { recursive: true, force: true })

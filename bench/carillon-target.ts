@@ -20,8 +20,11 @@ import {
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** `alone` runs the switch without supervisor; `nodeArguments` go before the program (--cpu-prof …). */
-export function carillon(alone: boolean, nodeArguments: readonly string[] = []): TargetKind {
+/**
+ * `alone` runs the switch without supervisor; `nodeArguments` go before the program (--cpu-prof …); `anchored` has media go
+ * through the embedded gateway, else it goes end to end.
+ */
+export function carillon(alone: boolean, nodeArguments: readonly string[] = [], anchored = false): TargetKind {
   return {
     name: 'Carillon',
 
@@ -36,7 +39,7 @@ export function carillon(alone: boolean, nodeArguments: readonly string[] = []):
       mkdirSync(data, { recursive: true })
       const port = await freePort(TARGET_HOST)
       const file = join(folder, 'carillon.yaml')
-      writeFileSync(file, configuration(port, await freeTcpPort(), trunkPort))
+      writeFileSync(file, configuration(port, await freeTcpPort(), trunkPort, anchored))
       const program = join(ROOT, 'src/bin/carillon.ts')
       const command = [
         process.execPath,
@@ -57,7 +60,7 @@ export function carillon(alone: boolean, nodeArguments: readonly string[] = []):
 }
 
 /** Same users, routes and trunks as the peer has; no limit that the load could meet. MD5 only, as the peer offers. */
-function configuration(port: number, httpPort: number, trunkPort: number): string {
+function configuration(port: number, httpPort: number, trunkPort: number, anchored: boolean): string {
   const lines = [
     `domain: ${TARGET_HOST}`,
     'sip:',
@@ -65,7 +68,7 @@ function configuration(port: number, httpPort: number, trunkPort: number): strin
     'access:',
     '  algorithms: [MD5]',
     'limits: {callsMax: 1000000, callsPerSecondMax: 1000000, transactionsMax: 10000000}',
-    'media: {gateways: none}',
+    anchored ? `media: {listen: ${TARGET_HOST}, ports: 20000-59999}` : 'media: {gateways: none}',
     `manager: {listen: "127.0.0.1:${httpPort}"}`,
     'trunkGroups:',
     `  - {name: in, peers: ["${CALLER_HOST}"], channelsMax: 1000000, cpsMax: 100000, direction: in}`,

@@ -58,6 +58,8 @@ export interface Row {
   /** Whether more is better; decides how the ratio reads. */
   readonly moreIsBetter: boolean
   readonly figures: readonly Figure[]
+  /** What the figures are of, where it is not the targets: rows of the same columns make a table of their own. */
+  readonly columns?: readonly string[]
 }
 
 /** What a measure works with. */
@@ -347,8 +349,10 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? 0)) / 2
 }
 
-function round(value: number): number {
-  return Math.abs(value) >= 100 ? Math.round(value) : Math.round(value * 10) / 10
+/** To `digits` after the point; without them to one below a hundred and none from there. */
+export function round(value: number, digits = Math.abs(value) >= 100 ? 0 : 1): number {
+  const factor = 10 ** digits
+  return Math.round(value * factor) / factor
 }
 
 function mega(octets: number): number {

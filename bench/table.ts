@@ -7,38 +7,48 @@ import { join } from 'node:path'
 
 import type { Figure, Row } from '#bench/measures.ts'
 
-const BEGIN = '<!-- table: written by npm run bench -->'
-const END = '<!-- end of table -->'
-
 export interface TableHead {
   /** Names of the targets with their versions, in the order of the figures. */
   readonly targets: readonly { name: string; version: string }[]
   readonly effort: string
 }
 
-/** The table as Markdown. */
+/** The table as Markdown; rows with columns of their own make further tables. */
 export function renderTable(head: TableHead, rows: readonly Row[]): string {
-  const [first, second] = head.targets
-  const columns = ['measure', 'unit', ...head.targets.map((target) => target.name)]
-  if (second !== undefined) columns.push(`${second.name} ÷ ${first?.name}`)
+  const names = head.targets.map((target) => target.name)
   const versions = head.targets.map((target) => `${target.name} ${target.version}`).join(', ')
-  return [
+  const lines = [
     `${new Date().toISOString().slice(0, 10)}, ${versions}, SIPp ${sippVersion()}, Node ${process.versions.node}; ${machine()}. ${head.effort}.`,
-    '',
-    `| ${columns.join(' | ')} |`,
-    `|---|---|${'---:|'.repeat(columns.length - 2)}`,
-    ...rows.map((row) => `| ${cells(row, second !== undefined).join(' | ')} |`),
-  ].join('\n')
+  ]
+  let columns: readonly string[] = []
+  for (const row of rows) {
+    const own = row.columns ?? names
+    if (own.join() !== columns.join()) {
+      columns = own
+      const [first, second] = own
+      const titles = ['measure', 'unit', ...own, ...(second === undefined ? [] : [`${second} ÷ ${first}`])]
+      lines.push('', `| ${titles.join(' | ')} |`, `|---|---|${'---:|'.repeat(titles.length - 2)}`)
+    }
+    lines.push(`| ${cells(row, columns.length > 1).join(' | ')} |`)
+  }
+  return lines.join('\n')
 }
 
+/** Where the README has a table: of the switch, or of the media gateway. */
+const MARKS = {
+  switch: ['<!-- table: written by npm run bench -->', '<!-- end of table -->'],
+  media: ['<!-- media table: written by npm run bench -- --media -->', '<!-- end of media table -->'],
+} as const
+
 /** Puts the table where the README has its marks. */
-export function writeTable(table: string): void {
+export function writeTable(part: keyof typeof MARKS, table: string): void {
   const file = join(import.meta.dirname, 'README.md')
   const text = readFileSync(file, 'utf8')
-  const begin = text.indexOf(BEGIN)
-  const end = text.indexOf(END)
+  const [first, last] = MARKS[part]
+  const begin = text.indexOf(first)
+  const end = text.indexOf(last)
   if (begin < 0 || end < begin) throw new Error(`${file} has lost the marks of its table`)
-  writeFileSync(file, `${text.slice(0, begin + BEGIN.length)}\n\n${table}\n\n${text.slice(end)}`)
+  writeFileSync(file, `${text.slice(0, begin + first.length)}\n\n${table}\n\n${text.slice(end)}`)
 }
 
 function cells(row: Row, compare: boolean): string[] {
