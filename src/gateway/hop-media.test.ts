@@ -90,6 +90,24 @@ test('Sides without a common codec are converted when the command allows it', ()
   assert.equal(rig.plane.settingsOf(portOf(offered))?.payloads[0]?.encoding, 'PCMA')
 })
 
+test('What is encoded has the bit rate and the packet time of the command, at most what the far side takes', () => {
+  const rig = controlRig({ encodings: ['PCMU', 'PCMA', 'OPUS'] })
+  const codec = { transcode: ['opus/48000/2'], set: ['opus/48000/2/32000/40'] }
+  const offered = rig.command({ command: 'offer', ...CALL, sdp: PLAIN, codec })
+  const number = /a=rtpmap:(\d+) opus/i.exec(String(offered['sdp']))?.[1] ?? ''
+  for (const [parameters, expected] of [
+    ['useinbandfec=1', 'useinbandfec=1;maxaveragebitrate=32000'],
+    ['maxaveragebitrate=16000;cbr=1', 'cbr=1;maxaveragebitrate=16000'],
+  ] as const) {
+    const lines = `m=audio PORT RTP/AVP ${number}\r\na=rtpmap:${number} opus/48000/2\r\na=fmtp:${number} ${parameters}\r\n`
+    const answered = rig.command({ command: 'answer', ...CALL, 'to-tag': 'b', sdp: sdp('198.51.100.1', 4000, lines) })
+    assert.doesNotMatch(String(answered['sdp']), /maxaveragebitrate/)
+    const far = rig.plane.settingsOf(portOf(offered))
+    assert.equal(far?.payloads[0]?.parameters, expected)
+    assert.equal(far?.ptimeMs, 40)
+  }
+})
+
 test('With the source of the signalling known only that host may latch', () => {
   const rig = controlRig()
   rig.command({ command: 'offer', ...CALL, sdp: PLAIN, 'received-from': ['IP4', '203.0.113.77'] })

@@ -9,11 +9,12 @@ import type { Agreement, PartyMedia } from '#gateway/party.ts'
 import type { DtlsSettings, Latching, SrtpKeys } from '#gateway/plane.ts'
 import type { NgSettings } from '#ng/ng-settings.ts'
 import { freshSdesKeys } from '#rtp/sdes-keys.ts'
+import { type CodecSpec, matchesSpec } from '#sdp/codec-spec.ts'
 import { type CryptoAttribute, chooseCrypto, cryptoFrom, keyOctetsOf } from '#sdp/crypto-attribute.ts'
 import { answerSetup, bestFingerprint, type Setup } from '#sdp/dtls-attributes.ts'
 import { hostPriority, type IceCandidate } from '#sdp/ice-attributes.ts'
 import type { LocalDtls, LocalIce, LocalMedia, RemoteMedia } from '#sdp/local-media.ts'
-import { isRtp, type SdpCodec } from '#sdp/sdp-codec.ts'
+import { isRtp, isSpeech, type SdpCodec } from '#sdp/sdp-codec.ts'
 import { freshIceCredentials } from '#stun/ice-credentials.ts'
 
 type Suite = SrtpKeys['suite']
@@ -143,6 +144,28 @@ export function agreementOf(
     ice: iceSettings(hop.media, local, remote),
     ...latchingOf(signalled, settings),
   }
+}
+
+/** The agreement with the bit rates and packet times that `codec-set` and `codec-transcode` ask of what we encode ourselves. */
+export function withCodecSettings(agreement: Agreement, settings: readonly CodecSpec[]): Agreement {
+  if (settings.length === 0) return agreement
+  const payloads = agreement.payloads.map((format) => {
+    const bitRate = settings.find((spec) => spec.bitRate !== null && matchesSpec(format, spec))?.bitRate ?? null
+    // The only encoding here that has a choice of its own.
+    return bitRate === null || format.encoding !== 'OPUS'
+      ? format
+      : { ...format, parameters: withBitRate(format.parameters, bitRate) }
+  })
+  const first = payloads.find(isSpeech)
+  const wanted = settings.find((spec) => spec.ptimeMs !== null && first !== undefined && matchesSpec(first, spec))
+  return { ...agreement, payloads, ptimeMs: wanted?.ptimeMs ?? agreement.ptimeMs }
+}
+
+/** RFC 7587 §6.1: no more than that, nor than the far side takes. */
+function withBitRate(parameters: string, bitRate: number): string {
+  const others = parameters.split(';').filter((part) => !/^\s*maxaveragebitrate=/i.test(part) && part.trim() !== '')
+  const theirs = Number(/(?:^|;)\s*maxaveragebitrate=(\d{1,7})/i.exec(parameters)?.[1] ?? bitRate)
+  return [...others, `maxaveragebitrate=${Math.min(bitRate, theirs)}`].join(';')
 }
 
 /** What the command says of addresses beside the description. */

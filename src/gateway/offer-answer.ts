@@ -13,6 +13,7 @@ import {
   localForAnswer,
   localForOffer,
   signalledAddress,
+  withCodecSettings,
 } from '#gateway/hop-media.ts'
 import type { MediaCall, MediaCallOwner, PartyPlace } from '#gateway/media-call.ts'
 import { errorReply, okReply, type Reply, unknownCall } from '#gateway/ng-reply.ts'
@@ -335,8 +336,9 @@ export class OfferAnswer {
     )
     // What was to be encrypted must not be sent in the clear.
     if (/SAVP/i.test(line.local.protocol) && agreedFar.dtls === null && agreedFar.protectOut === null) return null
-    near.media.agreed = agreementOf(near, local, offererSays, codecs, exchange.settings, address, true)
-    far.media.agreed = agreedFar
+    const agreedNear = agreementOf(near, local, offererSays, codecs, exchange.settings, address, true)
+    near.media.agreed = withCodecSettings(agreedNear, line.plan.settings)
+    far.media.agreed = withCodecSettings(agreedFar, line.plan.settings)
     near.media.carries(offered.kind, offered.protocol)
     far.media.carries(offered.kind, line.local.protocol)
     return {
