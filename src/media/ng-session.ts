@@ -116,10 +116,10 @@ export class NgSession implements MediaSession, GatewayUser {
   }
 
   image(): MediaImage | null {
-    const gateway = this.#gateway
-    if (this.state !== 'anchored' || gateway === null) return null
+    if (this.state !== 'anchored' && this.state !== 'orphaned') return null
     const { caller, callee } = { caller: this.last('caller'), callee: this.last('callee') }
-    return { gateway: gateway.name, moves: this.#moves, chosen: this.#chosen, caller, callee }
+    // Without a gateway it is on none: the next process brings it to one, and never leaves it to the two sides.
+    return { gateway: this.#gateway?.name ?? '', moves: this.#moves, chosen: this.#chosen, caller, callee }
   }
 
   /** Goes on where an earlier process left the session: on that gateway, or, when there is none of that name, on another. */
