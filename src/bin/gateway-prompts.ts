@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { AnnouncementPart } from '#gateway/audio/announcement.ts'
 import { PromptLibrary } from '#gateway/audio/prompt-library.ts'
 import { ENGLISH } from '#gateway/audio/prompts-en.ts'
-import type { Prompts } from '#gateway/control.ts'
 import type { Segment } from '#gateway/plane.ts'
+import type { Prompts } from '#gateway/prompts.ts'
 
 const PACK = new URL('../../assets/prompts/en/', import.meta.url)
 /** The rate that prompts are kept at: what telephones hear. */

@@ -4,7 +4,7 @@ import type { ControlStream, ControlStreams } from '#gateway/control-streams.ts'
 import type { GatewaySettings } from '#gateway/gateway-settings.ts'
 import type { MediaCall } from '#gateway/media-call.ts'
 import type { Party, PartyMedia } from '#gateway/party.ts'
-import type { Source, StreamSettings } from '#gateway/plane.ts'
+import type { Segment, Source, StreamSettings } from '#gateway/plane.ts'
 import { receives, sends } from '#sdp/direction.ts'
 
 const RECORDING_NAME_MAX = 128
@@ -27,6 +27,20 @@ export function wireCall(call: MediaCall, streams: ControlStreams, settings: Gat
 export function blockMedia(media: PartyMedia, streams: ControlStreams): void {
   const { stream, blockedMedia, blockedDtmf, silencedMedia } = media
   if (stream !== null) streams.block(stream, blockedMedia, blockedDtmf, silencedMedia)
+}
+
+/** Plays towards the parties, on the audio line of each. */
+export function playTo(
+  streams: ControlStreams,
+  parties: readonly Party[],
+  segments: readonly Segment[],
+  repeat: number,
+  durationMs = 0,
+): void {
+  for (const party of parties) {
+    const media = party.medias.find((line) => line.kind === 'audio' && line.stream !== null)
+    if (media?.stream != null) media.play = streams.play(media.stream, segments, repeat, durationMs)
+  }
 }
 
 /** The file that a stream is recorded to; null for none. */

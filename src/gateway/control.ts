@@ -5,11 +5,11 @@ import type { Counter, Counters } from '#core/counters.ts'
 import type { Log } from '#core/log.ts'
 import { type Random, randomToken } from '#core/random.ts'
 import { copyString } from '#core/strings.ts'
-import { countryTone, MILLIWATT, type ToneName } from '#gateway/audio/tone-tables.ts'
 import { readWav } from '#gateway/audio/wav-reader.ts'
+import { integerOf, runOnCall, TEXT_OCTETS_MAX } from '#gateway/call-command.ts'
 import { describeCall } from '#gateway/call-query.ts'
 import type { CallTable } from '#gateway/call-table.ts'
-import { blockMedia, recordingName } from '#gateway/call-wiring.ts'
+import { blockMedia, playTo, recordingName } from '#gateway/call-wiring.ts'
 import type { ControlStreams, StreamReport } from '#gateway/control-streams.ts'
 import type { EventQueue } from '#gateway/event-queue.ts'
 import type { GatewaySettings } from '#gateway/gateway-settings.ts'
@@ -18,6 +18,8 @@ import { errorReply, okReply, type Reply, unknownCall } from '#gateway/ng-reply.
 import { OfferAnswer } from '#gateway/offer-answer.ts'
 import type { Party, PartyMedia } from '#gateway/party.ts'
 import type { Segment } from '#gateway/plane.ts'
+import type { Prompts } from '#gateway/prompts.ts'
+import { ServiceLegs } from '#gateway/service-legs.ts'
 import { unsupportedSettings } from '#gateway/unsupported-settings.ts'
 import type {
   NgBlock,
@@ -30,31 +32,12 @@ import type {
   NgRecording,
   NgSubscribeRequest,
 } from '#ng/ng-command.ts'
-import { NG_SETTINGS, type NgSettings } from '#ng/ng-settings.ts'
-import type { NgDictionary, NgValue } from '#ng/ng-value.ts'
+import type { NgDictionary } from '#ng/ng-value.ts'
 
-/** Octets of a call-id, tag, branch or label. */
-const TEXT_OCTETS_MAX = 512
-const ROOMS_MAX = 1024
 /** Octets of a file name of `play media`. */
 const FILE_OCTETS_MAX = 255
+/** Flags of one command that are named in its reply and the log. */
 const UNKNOWN_TOLD_MAX = 32
-/** What digits played by `play DTMF` have (rtpengine's default). */
-const ANNOUNCE_PAUSE_MS = 1000
-const READOUT_EVERY_MS = 10_000
-const JOIN_TONE: Segment = { kind: 'tone', frequencies: [660], levelDbm0: -20, ms: 150 }
-const LEAVE_TONE: Segment = { kind: 'tone', frequencies: [440], levelDbm0: -20, ms: 150 }
-/** In larger rooms nobody wants to hear who comes and goes. */
-const ROOM_TONES_MAX = 16
-
-/** The sounds of a gateway. Both give a sentence when there are none. */
-export interface Prompts {
-  /** The octets of a file below the prompts folder; `name` has no way out of it. Null: there is none. */
-  file(name: string): Uint8Array | null
-  /** The time of day, or a named prompt, read out. */
-  time(wallMs: number): readonly Segment[] | string
-  prompt(name: string): readonly Segment[] | string
-}
 
 export interface ControlParts {
   readonly clock: Clock
@@ -73,21 +56,21 @@ export interface ControlParts {
 export class GatewayControl implements MediaCallOwner {
   readonly #parts: ControlParts
   readonly #negotiation: OfferAnswer
-  readonly #rooms = new Map<string, number>()
+  readonly #services: ServiceLegs
   readonly #unknown: Counter
   readonly #startedMs: number
-  #lastRoom = 0
 
   constructor(parts: ControlParts) {
     this.#parts = parts
     this.#negotiation = new OfferAnswer({ ...parts, owner: this })
+    this.#services = new ServiceLegs({ ...parts, negotiation: this.#negotiation, owner: this })
     this.#startedMs = parts.clock.now()
     this.#unknown = parts.counters.counter('carillon_media_unknown_flags_total', 'Flags that were not understood.')
   }
 
   /** Conference rooms that somebody is in. */
   get rooms(): number {
-    return this.#rooms.size
+    return this.#services.rooms
   }
 
   /** Does a command; `reply` is called once. */
@@ -194,7 +177,7 @@ export class GatewayControl implements MediaCallOwner {
       return true
     }
     if (command['command'] !== 'carillon service') return false
-    this.#serve(command, reply)
+    this.#services.serve(command, reply)
     return true
   }
 
@@ -243,7 +226,7 @@ export class GatewayControl implements MediaCallOwner {
         })
         return
       case 'service':
-        this.#readOut(call)
+        this.#services.readOut(call)
         return
       default:
         name satisfies never
@@ -280,20 +263,7 @@ export class GatewayControl implements MediaCallOwner {
   }
 
   #onCall(who: NgParticipant, reply: Reply, work: (call: MediaCall, done: Reply) => void): void {
-    const call = this.#parts.table.get(who.callId)
-    if (call === null) {
-      reply(unknownCall())
-      return
-    }
-    const accepted = call.run(
-      (finish) =>
-        work(call, (answer) => {
-          reply(answer)
-          finish()
-        }),
-      () => reply(unknownCall()),
-    )
-    if (!accepted) reply(errorReply('MEDIA_COMMANDS_MAX', 'Too many commands of the call are at work.'))
+    runOnCall(this.#parts.table, who.callId, reply, work)
   }
 
   #delete(command: NgDelete, reply: Reply): void {
@@ -343,6 +313,7 @@ export class GatewayControl implements MediaCallOwner {
     streams.close(party.streams, () => {
       const facts = describeCall(call)
       call.removeParty(party)
+      this.#services.onLeft(party)
       this.#negotiation.wire(call)
       done(okReply(facts))
     })
@@ -353,9 +324,8 @@ export class GatewayControl implements MediaCallOwner {
     why: 'deleted' | 'timeout' | 'unanswered' | 'closed',
     done: (facts: NgDictionary) => void,
   ): void {
-    const rooms = call.parties.flatMap((party) => (party.service?.kind === 'room' ? [party.service] : []))
     this.#parts.table.remove(call, why, done)
-    for (const { name } of rooms) this.#leaveRoom(name)
+    for (const party of call.parties) this.#services.onLeft(party)
   }
 
   #query(command: NgParticipant, reply: Reply): void {
@@ -458,7 +428,7 @@ export class GatewayControl implements MediaCallOwner {
     const from = Math.floor((command.startPositionMs * sound.sampleRate) / 1000)
     const samples = sound.samples.subarray(Math.min(Math.max(from, 0), sound.samples.length))
     const segments: Segment[] = [{ kind: 'samples', rate: sound.sampleRate, samples }]
-    this.#play(parties, segments, command.repeatTimes, command.repeatDurationMs ?? 0)
+    playTo(this.#parts.streams, parties, segments, command.repeatTimes, command.repeatDurationMs ?? 0)
     return okReply({ duration: Math.round((samples.length * 1000) / sound.sampleRate) })
   }
 
@@ -488,126 +458,8 @@ export class GatewayControl implements MediaCallOwner {
     const { digit, durationMs, pauseMs, volumeDb } = command
     const hearers = call.parties.filter((party) => party.peer !== null && parties.includes(party.peer))
     const levelDbm0 = -Math.abs(volumeDb)
-    this.#play(hearers, [{ kind: 'dtmf', digits: digit, ms: durationMs, pauseMs, levelDbm0 }], 1)
+    playTo(this.#parts.streams, hearers, [{ kind: 'dtmf', digits: digit, ms: durationMs, pauseMs, levelDbm0 }], 1)
     return okReply()
-  }
-
-  #play(parties: readonly Party[], segments: readonly Segment[], repeat: number, durationMs = 0): void {
-    for (const party of parties) {
-      const media = party.medias.find((line) => line.kind === 'audio' && line.stream !== null)
-      if (media?.stream != null) media.play = this.#parts.streams.play(media.stream, segments, repeat, durationMs)
-    }
-  }
-
-  // ── Service legs ────────────────────────────────────────────────────────────────────────────────────────────
-
-  #serve(command: NgDictionary, reply: Reply): void {
-    const callId = textOf(command['call-id'])
-    const fromTag = textOf(command['from-tag'])
-    const service = textOf(command['service'])
-    if (callId === '' || fromTag === '' || callId.length > TEXT_OCTETS_MAX || fromTag.length > TEXT_OCTETS_MAX) {
-      reply(errorReply('MEDIA_KEY_WRONG', 'call-id and from-tag are needed, and have at most 512 octets.'))
-      return
-    }
-    if (!/^(?:echo|milliwatt|time|conference|tone|announcement)$/.test(service)) {
-      reply(errorReply('MEDIA_KEY_WRONG', 'service is echo, milliwatt, time, conference, tone or announcement.'))
-      return
-    }
-    const { table } = this.#parts
-    const known = table.get(callId)
-    const call = known ?? table.create(copyString(callId), this)
-    if (call === null) {
-      reply(errorReply('MEDIA_CALLS_MAX', 'As many calls as may be are anchored.'))
-      return
-    }
-    const room = textOf(command['room']).slice(0, TEXT_OCTETS_MAX)
-    if (service === 'conference' && !this.#rooms.has(room) && this.#rooms.size >= ROOMS_MAX) {
-      if (known === null) table.remove(call, 'failed', () => {})
-      reply(errorReply('MEDIA_ROOMS_MAX', `There are ${ROOMS_MAX} rooms.`))
-      return
-    }
-    const settings = serviceSettings(command)
-    this.#onCall({ ...PARTICIPANT, callId }, reply, (_call, done) => {
-      call.lastSignalMs = this.#parts.clock.wallMs()
-      call.reportsDtmf = true
-      const sdp = textOf(command['sdp'])
-      if (known === null) call.arm('unanswered', this.#parts.settings.unansweredMaxMs)
-      this.#negotiation.serve(
-        call,
-        fromTag,
-        sdp,
-        settings,
-        (party) => this.#connect(call, party, service, command),
-        done,
-      )
-    })
-  }
-
-  #connect(call: MediaCall, party: Party, service: string, command: NgDictionary): void {
-    if (call.gone || party.service !== null) return
-    if (service === 'echo') {
-      party.service = { kind: 'echo' }
-      return
-    }
-    if (service === 'conference') {
-      const name = textOf(command['room']).slice(0, TEXT_OCTETS_MAX)
-      this.#ring(name, JOIN_TONE)
-      let room = this.#rooms.get(name)
-      if (room === undefined) {
-        this.#lastRoom += 1
-        room = this.#lastRoom
-        this.#rooms.set(name, room)
-      }
-      party.service = { kind: 'room', room, name }
-      return
-    }
-    party.service = { kind: 'play' }
-    if (service === 'time') {
-      call.arm('service', 0)
-      return
-    }
-    this.#negotiation.wire(call)
-    if (service === 'milliwatt') this.#play([party], [MILLIWATT], 0)
-    else if (service === 'tone') this.#play([party], this.#tone(command), 0)
-    else {
-      const said = this.#parts.prompts.prompt(textOf(command['prompt']))
-      const repeat = Math.max(integerOf(command['repeat-times']), 1)
-      this.#play([party], typeof said === 'string' ? this.#tone({ tone: 'information' }) : said, repeat)
-    }
-  }
-
-  #tone(command: NgDictionary): readonly Segment[] {
-    const name = textOf(command['tone'])
-    const country = textOf(command['country']) || this.#parts.settings.country
-    const tone = (/^(?:dial|ringback|busy|congestion|callWaiting|information)$/.test(name) ? name : 'busy') as ToneName
-    return countryTone(country, tone) ?? countryTone('us', tone) ?? [MILLIWATT]
-  }
-
-  /** The time is read out anew, as it goes on. */
-  #readOut(call: MediaCall): void {
-    const said = this.#parts.prompts.time(this.#parts.clock.wallMs())
-    const pause: Segment = { kind: 'tone', frequencies: [], levelDbm0: 0, ms: ANNOUNCE_PAUSE_MS }
-    const beep: Segment = { kind: 'tone', frequencies: [1000], levelDbm0: -10, ms: 500 }
-    const segments = typeof said === 'string' ? [beep, pause] : [...said, pause]
-    this.#play(call.parties, segments, 1)
-    call.arm('service', READOUT_EVERY_MS)
-  }
-
-  #members(name: string): Party[] {
-    return this.#parts.table
-      .all()
-      .flatMap((call) => call.parties.filter((party) => party.service?.kind === 'room' && party.service.name === name))
-  }
-
-  #ring(name: string, tone: Segment): void {
-    if (!this.#rooms.has(name)) return
-    const members = this.#members(name)
-    if (members.length <= ROOM_TONES_MAX) this.#play(members, [tone], 1)
-  }
-
-  #leaveRoom(name: string): void {
-    if (this.#members(name).length === 0) this.#rooms.delete(name)
-    else this.#ring(name, LEAVE_TONE)
   }
 
   // ── Silence ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -674,44 +526,10 @@ function allSilent(call: MediaCall): boolean {
   return counted.length > 0 && counted.every((media) => media.silent)
 }
 
-const PARTICIPANT: NgParticipant = {
-  callId: '',
-  fromTag: null,
-  toTag: null,
-  viaBranch: null,
-  label: null,
-  toLabel: null,
-  setLabel: null,
-  address: null,
-  all: 'none',
-  fromTags: [],
-}
-
-/** What a service leg may say of addresses and interfaces. */
-function serviceSettings(command: NgDictionary): NgSettings {
-  const from = command['received-from']
-  const receivedFrom = Array.isArray(from) ? textOf((from as readonly NgValue[])[1]) : ''
-  const name = textOf(command['interface'])
-  return {
-    ...NG_SETTINGS,
-    receivedFrom: receivedFrom === '' ? null : receivedFrom,
-    interface: name === '' ? null : name,
-  }
-}
-
 function noOffer(): NgDictionary {
   return errorReply('MEDIA_NO_OFFER', 'There is no offer that this could be the answer to.')
 }
 
 function partyUnknown(): NgDictionary {
   return errorReply('MEDIA_PARTY_UNKNOWN', 'No such party in the call: the tag, label or address is unknown.')
-}
-
-function textOf(value: NgValue | undefined): string {
-  return typeof value === 'string' ? value : ''
-}
-
-function integerOf(value: NgValue | undefined): number {
-  const number = Number(typeof value === 'string' || typeof value === 'number' ? value : 0)
-  return Number.isSafeInteger(number) ? number : 0
 }
