@@ -152,15 +152,23 @@ export class Call
 
   /**
    * Goes on with a call that an earlier process answered and wrote down: BYE, re-INVITE, refreshes and the record, as if
-   * nothing had happened. Its trunk channels are the host's to count. `evidenceAt` is the last sign of life of that process.
+   * nothing had happened. Its trunk channels are the host's to count. `evidenceAt` is the last sign of life of that process;
+   * after `probeMs` both sides are asked whether they are still there.
    */
-  static resumed(host: CallHost, facts: CallFacts, start: CdrFacts, evidenceAt: number, image: CallImage): Call {
+  static resumed(
+    host: CallHost,
+    facts: CallFacts,
+    start: CdrFacts,
+    evidenceAt: number,
+    image: CallImage,
+    probeMs: number,
+  ): Call {
     const { stack, sessions } = host
     const record = CallRecord.resumed(start, facts, stack.clock, evidenceAt)
     const { callId } = start
     const call = new Call(host, facts, null, (user) => host.media.resume(callId, image.media, user), record)
-    const inbound = Session.fromImage(stack, image.caller, call, sessions, facts.sessionTimer)
-    const outbound = Session.fromImage(stack, image.callee, call, sessions, facts.sessionTimer)
+    const inbound = Session.fromImage(stack, image.caller, call, sessions, facts.sessionTimer, probeMs)
+    const outbound = Session.fromImage(stack, image.callee, call, sessions, facts.sessionTimer, probeMs)
     call.#pair = { branch: null, inbound, outbound, number: image.branch, remoteRseq: 0, isDescribed: false, racks: [] }
     call.#seized = start.egressTrunkGroup
     call.#offeredTo = start.egressTrunkGroup

@@ -32,8 +32,6 @@ const RELIABLE_MAX = 8
 const MIN_SE_S_MAX = 86_400
 /** Refreshes tried again before the session is given up (RFC 4028 §10). */
 const REFRESH_TRIES_MAX = 4
-/** Sessions taken up after a restart are refreshed within this time, at random, in milliseconds: not all at once. */
-const RESUMED_REFRESH_MS_MAX = 30_000
 
 /** Why a session ended without a BYE of the peer. */
 export type SessionLoss =
@@ -137,6 +135,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   #byeHeaders: string | null = null
   #byeOut: UserAgentClient | null = null
   #refresh: UserAgentClient | null = null
+  #probe: UserAgentClient | null = null
   #refreshTries = 0
   #deadlineMs = 0
 
@@ -152,8 +151,8 @@ export class Session implements TimerOwner, UserAgentClientUser {
   }
 
   /**
-   * Goes on with a session of an earlier process. It is refreshed soon if that is ours to do: a peer that has left meanwhile
-   * says so then (RFC 4028 §10).
+   * Goes on with a session of an earlier process. The peer is asked after `probeMs` whether it still has the session, unless
+   * it has shown so by then.
    */
   static fromImage(
     stack: SipStack,
@@ -161,17 +160,16 @@ export class Session implements TimerOwner, UserAgentClientUser {
     user: SessionUser,
     table: SessionTable,
     settings: SessionTimerSettings,
+    probeMs: number,
   ): Session {
     const session = new Session(stack, Dialog.fromImage(image.dialog), user, table, settings)
     session.#isProven = false
     session.#peerAllowsUpdate = image.peerAllowsUpdate
     session.#localSdp = image.localSdp
     session.#minSeS = Math.max(image.minSeS, settings.minSeS)
-    const { terms } = image
-    if (terms === null) return session
-    session.#startTimer(terms)
-    const withinMs = Math.min(RESUMED_REFRESH_MS_MAX, (terms.intervalS * 1_000) / 2)
-    if (terms.weRefresh) stack.clock.arm(session.#timer, 'refresh', uniform(stack.random, withinMs))
+    if (image.terms !== null) session.#startTimer(image.terms)
+    // No PRACK is awaited any more: its timer is free.
+    stack.clock.arm(session.#prackWait, 'probe', probeMs)
     return session
   }
 
@@ -678,6 +676,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
     this.#inviteOut = null
     const refresh = this.#refresh
     this.#refresh = null
+    this.#probe = null
     if (refresh?.request.method === 'INVITE') refresh.cancel('')
     this.#ackText = ''
     this.#ackFlow = null
@@ -698,6 +697,9 @@ export class Session implements TimerOwner, UserAgentClientUser {
         return
       case 'refresh':
         this.#sendRefresh()
+        return
+      case 'probe':
+        this.#sendProbe()
         return
       case 'refreshWait': // A re-INVITE that is not answered has no end of its own.
         this.#refresh?.cancel('')
@@ -749,6 +751,21 @@ export class Session implements TimerOwner, UserAgentClientUser {
     else this.#stack.clock.arm(this.#timer, 'expire', intervalMs - graceMs)
   }
 
+  /** Asks the peer whether it has the session still: OPTIONS changes nothing in it (§11.2, RFC 5057 §5.1). */
+  #sendProbe(): void {
+    if (this.#ended || this.#isProven) return
+    const client = new UserAgentClient(this.#stack, this.dialog.request('OPTIONS', {}), this)
+    this.#probe = client
+    this.#start(client)
+  }
+
+  #probed(isThere: boolean): void {
+    this.#probe = null
+    if (this.#isProven) return
+    if (isThere) this.#isProven = true
+    else this.#user.onSessionLost(this, 'gone')
+  }
+
   #sendRefresh(): void {
     if (this.#ended || this.#terms === null) return
     if (this.isBusy) {
@@ -790,6 +807,10 @@ export class Session implements TimerOwner, UserAgentClientUser {
       this.#byeDone(client)
       return
     }
+    if (client === this.#probe) {
+      this.#probed(response.status !== 481 && response.status !== 408)
+      return
+    }
     const isInvite = client.request.method === 'INVITE'
     if (client !== this.#refresh) {
       if (isInvite && response.status < 300 && !this.acknowledgeAgain(response)) {
@@ -824,6 +845,7 @@ export class Session implements TimerOwner, UserAgentClientUser {
   onNoResponse(client: UserAgentClient, _why: NoResponse): void {
     this.#stack.faults.active = this.#user
     if (client === this.#byeOut) this.#byeDone(client)
+    if (client === this.#probe) this.#probed(false)
     if (client !== this.#refresh) return
     this.#refreshDone(client.request.method === 'INVITE')
     this.#user.onSessionLost(this, 'gone')

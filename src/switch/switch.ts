@@ -32,7 +32,7 @@ import { Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter } from '#core/counters.ts'
 import { endpointText, type TlsContext } from '#core/net.ts'
 import type { Ports } from '#core/ports.ts'
-import { randomToken } from '#core/random.ts'
+import { randomToken, uniform } from '#core/random.ts'
 import type { GatewayRow } from '#media/gateway-pool.ts'
 import type { MediaPort } from '#media/media-port.ts'
 import type { Ingress } from '#routing/route.ts'
@@ -60,6 +60,9 @@ import { MessageRelay, type RelayOwner } from '#switch/message-relay.ts'
 import { peerAt, peerSender, type Sender, subscriberSender } from '#switch/sender.ts'
 import { SessionIndex } from '#switch/session-index.ts'
 
+/** After a restart the sides of calls that were up are asked whether they are still there, in milliseconds. */
+const PROBE_AFTER_MS = 5_000
+const PROBE_SPREAD_MS_MIN = 2_000
 /** How long a start waits for the addresses of peers with names. */
 const PEERS_WAIT_MS = 800
 /** Messages at a time that are on their way; more are answered with 503. */
@@ -588,6 +591,12 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     if (resumed.size > 0) this.#ports.log.event('info', 'CALLS_RESUMED', { calls: resumed.size })
   }
 
+  /** Not before calls that end by themselves have done so, and not all at once: a thousand a second. */
+  #probeDelay(): number {
+    const spreadMs = Math.max(PROBE_SPREAD_MS_MIN, this.#journal.interrupted.length)
+    return PROBE_AFTER_MS + uniform(this.stack.random, spreadMs)
+  }
+
   #resume({ start, evidenceAt }: InterruptedCall, image: CallImage): void {
     const { ingressTrunkGroup, egressTrunkGroup } = start
     const user = parseUri(start.caller)?.user ?? ''
@@ -603,7 +612,14 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     }
     const sender = { ingress, caller, name: start.caller }
     const facts = this.#callFacts(this.#snapshot, sender, '', 0)
-    const call = Call.resumed(this, { ...facts, configVersion: start.configVersion }, start, evidenceAt, image)
+    const call = Call.resumed(
+      this,
+      { ...facts, configVersion: start.configVersion },
+      start,
+      evidenceAt,
+      image,
+      this.#probeDelay(),
+    )
     if (ingressTrunkGroup !== null) this.#trunks.resume(ingressTrunkGroup)
     if (egressTrunkGroup !== null) this.#trunks.resume(egressTrunkGroup)
     this.#calls.set(call, { ingress, channel: ingressTrunkGroup })
