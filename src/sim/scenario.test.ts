@@ -205,7 +205,7 @@ const MUTATIONS: readonly {
     caught: /forgot a call in a crash/,
     sabotage: sabotageStore(/^calls/, () => null),
     faults: new Set(['switchCrash']),
-    seed: 2,
+    seed: 4,
   },
   {
     name: 'forgets bindings when it dies',
