@@ -32,8 +32,8 @@ const SECOND_PORT = 12_000
 const NAT_PORT = 30_000
 const TICK_MICROS = 10_000
 const IDLE_S = 1
-/** Time for every relay to be learnt and moved. */
-const SETTLE_S = 5
+/** Time for every relay to be learnt and moved: it has to be settled for three seconds, and then they move by and by. */
+const SETTLE_S = { nat: 2, gateway: 10 } as const
 const STARTS_MS = 15_000
 
 const { way, calls, seconds, folder } = JSON.parse(process.argv[2] ?? '{}') as KernelRun
@@ -78,7 +78,7 @@ const load = new PacketLoad(
   true,
   (host, open) => spaces.at(host === caller ? 'caller' : 'callee', open),
 )
-load.paced(SETTLE_S)
+load.paced(SETTLE_S[way])
 const idleFrom = coreMicros()
 await sleep(IDLE_S * 1_000)
 const idleMicros = (coreMicros() - idleFrom) / IDLE_S
