@@ -541,6 +541,7 @@ export class Stream implements PacketTap, TelephoneEventSink, WebrtcSink, Kernel
       this.#recording === null &&
       !this.#blocksMedia &&
       !this.#blocksDtmf &&
+      !this.#silences &&
       this.#sound?.speaks !== true &&
       this.#events?.isActive !== true
     )
