@@ -41,7 +41,7 @@ const FLOOD_CALLS = 100
 const TRANSCODED_CALLS = 50
 const HELD_CALLS = 1_000
 /** Enough for the ticks in which the kernel counts interrupts. */
-const KERNEL_CALLS = 400
+const KERNEL_CALLS = 200
 /** Loss and delay at which a number of calls is held. */
 const LOSS_MAX = 0.001
 const DELAY_MS_MAX = 30
