@@ -258,6 +258,7 @@ export class MediaChecker implements WireObserver {
     const endedMs = Math.min(...spoken.map((end) => end.endedMs))
     const lastSentMs = Math.max(...spoken.map(({ media }) => media.lastSentMs))
     if (lastSentMs < endedMs - HEARING_MS) return // Both were on hold.
+    if (spoken.some(({ media }) => media.isEcho && media.heldMs >= 0)) return // An echo on hold sends nothing back.
     const firstMs = Math.min(...legs.map((leg) => leg.firstMs).filter((atMs) => atMs >= 0))
     const lastMs = Math.max(...legs.map((leg) => leg.lastMs))
     const spanMs = lastMs - firstMs
