@@ -1,6 +1,6 @@
 // One run of the kernel path between network namespaces, or of a bare table of nftables in its place, as a process on the load's core.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,8 +43,11 @@ const namespaces = NetworkNamespaces.open()
 if (typeof namespaces === 'string') throw new Error(namespaces)
 const spaces = namespaces
 const relayCore = `carillon-${process.pid}-relay`
-let gatewayPid = 0
-let stop: () => void = () => undefined
+/** The gateway under test; none for the bare table. */
+const gateways: ChildProcess[] = []
+const stop = (): void => {
+  for (const child of gateways) child.kill('SIGKILL')
+}
 process.once('exit', () => {
   stop()
   spaces.close()
@@ -100,7 +103,8 @@ function coreMicros(): number {
 }
 
 function ownMicros(): number {
-  return gatewayPid === 0 ? 0 : readTree(gatewayPid).cpuMicros
+  const pid = gateways[0]?.pid
+  return pid === undefined ? 0 : readTree(pid).cpuMicros
 }
 
 /** The bare reference: a map from port to party in each direction, conntrack doing the way back. */
@@ -123,8 +127,7 @@ async function gatewayPorts(): Promise<number[]> {
   const args = ['gateway', '--control', `udp:127.0.0.1:${NG_PORT}`, '--listen', '0.0.0.0', '--advertise', toCaller]
   args.push('--data', join(folder, 'data'), '--log-level', 'warn', '--drain-seconds', '0')
   const child = spawn('taskset', ['-c', String(TARGET_CORE), process.execPath, program, ...args], { stdio: 'ignore' })
-  gatewayPid = child.pid ?? 0
-  stop = () => void child.kill('SIGKILL')
+  gateways.push(child)
   const ng = await NgCalls.open(NG_PORT)
   const endsMs = performance.now() + STARTS_MS
   for (let up = false; !up; ) {
