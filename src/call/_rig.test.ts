@@ -296,6 +296,10 @@ export class CallRig extends StackRig implements CallHost, SessionTable {
     this.kept.set(callId, call.image())
   }
 
+  keepRecord(record: CdrFacts): void {
+    this.kept.delete(record.callId)
+  }
+
   forget(callId: string): void {
     this.kept.delete(callId)
   }

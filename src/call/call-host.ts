@@ -115,6 +115,8 @@ export interface CallHost {
   writeRecord(facts: CdrFacts): void
   /** The call is answered and at rest, or has changed: it is to be written down, for the process after this one. */
   keep(callId: string, call: KeptCall): void
+  /** An answered call has ended, and its record waits for the last facts of its media. */
+  keepRecord(record: CdrFacts): void
   /** An answered call is over: nothing of it is kept. */
   forget(callId: string): void
   /** The call is over, its record written. Once. */

@@ -844,12 +844,17 @@ export class Call
     if (this.#seized !== null) this.#host.releaseTrunk(this.#seized)
     this.#seized = null
     const record = this.record.end(party, status, code, cause)
-    const write = (media: MediaFacts | null): void => this.#host.writeRecord({ ...record, media })
+    let isWritten = false
+    const write = (media: MediaFacts | null): void => {
+      isWritten = true
+      this.#host.writeRecord({ ...record, media })
+      if (isKept) this.#host.forget(record.callId)
+    }
     // The quality of the media is the gateway's to tell, and soon; without media there is nothing to wait for.
     if (this.record.isAnswered) this.#media.release(write)
     else write(null)
-    // At once: should the process die while the record waits, the next one must not go on with a call that has ended.
-    if (isKept) this.#host.forget(record.callId)
+    // Should the process die while the record waits, the next one writes it, and does not go on with a call that has ended.
+    if (!isWritten) this.#host.keepRecord(record)
     this.#host.onCallEnded(this, this.record.summary(party, status, code))
     const bridges = [...this.#bridges]
     this.#bridges.clear()

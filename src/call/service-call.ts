@@ -271,8 +271,15 @@ export class ServiceCall implements SessionUser, InviteServerUser, MediaUser, Ow
     clock.cancel(this.#duration)
     clock.cancel(this.#intermediate)
     const record = this.record.end(party, status, code, cause)
-    if (this.record.isAnswered) this.#media.release((media) => this.#host.writeRecord({ ...record, media }))
-    else {
+    if (this.record.isAnswered) {
+      let isWritten = false
+      this.#media.release((media) => {
+        isWritten = true
+        this.#host.writeRecord({ ...record, media })
+        this.#host.forget(record.callId)
+      })
+      if (!isWritten) this.#host.keepRecord(record)
+    } else {
       this.#host.writeRecord(record)
       this.#media.release(null)
     }

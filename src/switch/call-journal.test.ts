@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CallImage } from '#call/call-host.ts'
+import type { CallImage, CdrFacts } from '#call/call-host.ts'
 import { Counters } from '#core/counters.ts'
 import type { Journal, Store } from '#core/store.ts'
 import { VirtualClock } from '#sim/virtual-clock.ts'
@@ -130,4 +130,19 @@ test('the journal is compacted to the calls that are up', () => {
   assert.equal(store.rewrites, 1)
   assert.ok(store.lines.length < 3_000)
   assert.equal(journalOn(store).journal.find('stays')?.branch, 1)
+})
+
+test('the record of a call that had ended is found by the next process, until it was written', () => {
+  const store = new MemoryStore()
+  const { journal, clock } = journalOn(store)
+  journal.put('one', { image: () => imageOf(1) })
+  clock.runUntil(clock.now() + 100)
+  const record = { callId: 'one', durationMs: 5 } as CdrFacts
+  journal.end('one', record)
+  const next = journalOn(store).journal
+  assert.equal(next.find('one'), null)
+  assert.deepEqual(next.findRecord('one'), record)
+  journal.remove('one')
+  clock.runUntil(clock.now() + 100)
+  assert.equal(journalOn(store).journal.findRecord('one'), null)
 })

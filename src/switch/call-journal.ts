@@ -1,6 +1,6 @@
 // The answered calls of a switch, written down so that the process after this one goes on with them (DESIGN §4.3).
 
-import type { CallImage, KeptCall } from '#call/call-host.ts'
+import type { CallImage, CdrFacts, KeptCall } from '#call/call-host.ts'
 import { type Clock, Timer, type TimerOwner } from '#core/clock.ts'
 import type { Counter, Counters } from '#core/counters.ts'
 import type { Log } from '#core/log.ts'
@@ -29,8 +29,8 @@ interface CallJournalPorts {
 }
 
 /**
- * A line is a group of changes: "+CALL-ID image" for a call that has come to rest or has changed, "-CALL-ID" for one that is
- * over. A call that is over within the group is never written.
+ * A line is a group of changes: "+CALL-ID image" for a call that has come to rest or has changed, "=CALL-ID record" for one
+ * that has ended and whose record waits for its last facts, "-CALL-ID" for one that is over. A call that is over within the group is never written.
  */
 export class CallJournal implements JournalSink, TimerOwner {
   readonly #clock: Clock
@@ -39,6 +39,8 @@ export class CallJournal implements JournalSink, TimerOwner {
   readonly #refused: Counter
   /** Images as written, by Call-ID. */
   readonly #kept = new Map<string, string>()
+  /** Records as written of calls that have ended, by Call-ID. */
+  readonly #ended = new Map<string, string>()
   /** Calls to write down with the next group. */
   readonly #changed = new Map<string, KeptCall>()
   /** Calls of the journal that are over. */
@@ -75,9 +77,20 @@ export class CallJournal implements JournalSink, TimerOwner {
     }
   }
 
+  /** The record of a call that had ended and whose last facts were waited for; null when there is none. */
+  findRecord(callId: string): CdrFacts | null {
+    const text = this.#ended.get(callId)
+    if (text === undefined) return null
+    try {
+      return JSON.parse(text) as CdrFacts | null
+    } catch {
+      return null
+    }
+  }
+
   /** Forgets every call but these: what an earlier process left and nobody goes on with. */
   keepOnly(callIds: ReadonlySet<string>): void {
-    for (const callId of [...this.#kept.keys()]) if (!callIds.has(callId)) this.remove(callId)
+    for (const callId of [...this.#kept.keys(), ...this.#ended.keys()]) if (!callIds.has(callId)) this.remove(callId)
   }
 
   /** Writes `call` down with the next group, as it is then. */
@@ -86,9 +99,19 @@ export class CallJournal implements JournalSink, TimerOwner {
     this.#plan()
   }
 
+  /** The call has ended, and its record waits for last facts: should the process die meanwhile, the next one writes it as it is. */
+  end(callId: string, record: CdrFacts): void {
+    this.#changed.delete(callId)
+    this.#kept.delete(callId)
+    const text = JSON.stringify(record)
+    this.#ended.set(callId, text)
+    this.#append(`=${callId} ${text}`)
+  }
+
   remove(callId: string): void {
     this.#changed.delete(callId)
-    if (!this.#kept.delete(callId)) return
+    const wasKept = this.#kept.delete(callId)
+    if (!this.#ended.delete(callId) && !wasKept) return
     this.#over.push(callId)
     this.#plan()
   }
@@ -138,7 +161,10 @@ export class CallJournal implements JournalSink, TimerOwner {
       line += `${line === '' ? '' : SEPARATOR}+${callId} ${text}`
     }
     this.#changed.clear()
-    if (line === '') return
+    if (line !== '') this.#append(line)
+  }
+
+  #append(line: string): void {
     this.#journal.append(line)
     this.#lines += 1
   }
@@ -147,8 +173,11 @@ export class CallJournal implements JournalSink, TimerOwner {
     this.#lines += 1
     for (const change of line.split(SEPARATOR)) {
       const space = change.indexOf(' ')
-      if (change.startsWith('-')) this.#kept.delete(change.slice(1))
-      else if (change.startsWith('+') && space > 0) this.#kept.set(change.slice(1, space), change.slice(space + 1))
+      const callId = change.slice(1, space < 0 ? undefined : space)
+      if (!change.startsWith('+')) this.#kept.delete(callId)
+      if (!change.startsWith('=')) this.#ended.delete(callId)
+      if (change.startsWith('+') && space > 0) this.#kept.set(callId, change.slice(space + 1))
+      else if (change.startsWith('=') && space > 0) this.#ended.set(callId, change.slice(space + 1))
     }
   }
 
@@ -175,6 +204,10 @@ export class CallJournal implements JournalSink, TimerOwner {
     for (const [callId, text] of this.#kept) {
       drawn.lines += 1
       yield `+${callId} ${text}`
+    }
+    for (const [callId, text] of this.#ended) {
+      drawn.lines += 1
+      yield `=${callId} ${text}`
     }
   }
 }

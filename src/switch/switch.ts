@@ -254,17 +254,22 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   start(): void {
     this.#mediaPlan.start()
-    this.#resumeCalls()
     this.#watchPeers()
     // A peer with a name is a stranger until its name is known: its calls would be challenged, and lost.
     if (this.#peerAddresses.isRunning) this.stack.clock.arm(this.#peersWait, 'peers', PEERS_WAIT_MS)
-    else this.stack.layer.transport.start()
+    else this.#listen()
+  }
+
+  /** Calls of the process before this one go on from here: what they send has a way, and what comes finds them. */
+  #listen(): void {
+    this.#resumeCalls()
+    this.stack.layer.transport.start()
   }
 
   #onPeersKnown(): void {
     if (!this.#peersWait.armed) return
     this.stack.clock.cancel(this.#peersWait)
-    this.stack.layer.transport.start()
+    this.#listen()
   }
 
   onListening(): void {
@@ -442,7 +447,7 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   onTimer(name: string): void {
     if (name === 'peers') {
-      this.stack.layer.transport.start()
+      this.#listen()
       return
     }
     this.#drainLooks += 1
@@ -580,8 +585,10 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
     const resumed = new Set<string>()
     for (const interrupted of this.#journal.interrupted) {
       const { start } = interrupted
+      const record = this.#callJournal.findRecord(start.callId)
       const image = this.#callJournal.find(start.callId)
-      if (image === null) this.#journal.append(interruptedStop(interrupted))
+      if (record !== null) this.#journal.append(record)
+      else if (image === null) this.#journal.append(interruptedStop(interrupted))
       else {
         this.#resume(interrupted, image)
         resumed.add(start.callId)
@@ -628,6 +635,10 @@ export class Switch implements RequestUser, CallHost, RelayOwner, TimerOwner {
 
   keep(callId: string, call: KeptCall): void {
     this.#callJournal.put(callId, call)
+  }
+
+  keepRecord(record: CdrFacts): void {
+    this.#callJournal.end(record.callId, record)
   }
 
   forget(callId: string): void {
