@@ -6,8 +6,6 @@ import type { LegTimes } from '#sim/switch-checker.ts'
 
 /** Rounding to whole milliseconds on both sides. */
 const TOLERANCE_MS = 5
-/** 64 × T1. */
-const ACK_MS = 32_000
 /** How long an answer may be with the media gateway: the patience with each of a few commands. */
 const DESCRIBING_MS = 8_000
 
@@ -86,11 +84,9 @@ function compare(
   if (last.releaseCode === 'NODE_RESTART' || (crashed && clockStepped)) return []
   const ends = last.legs.flatMap(({ callId }) => legs.get(callId) ?? []).filter((leg) => leg.endedMs >= 0)
   const [first] = ends.toSorted((one, other) => one.endedMs - other.endedMs)
-  // A BYE on a broken connection was never on the wire.
-  if (first === undefined) return caller.cutOff ? [] : [`${name} has a STOP and no BYE was seen`]
-  const { endedMs } = first
-  // RFC 3261 §15: where the switch ends the call, its BYE waits for the ACK of a 2xx, or until there will be none.
-  const heldMs = Math.max(first.heldMs, last.releaseParty === 'switch' ? ACK_MS : 0)
+  // A BYE on a broken connection was never on the wire, and all were broken when the process died.
+  if (first === undefined) return caller.cutOff || crashed ? [] : [`${name} has a STOP and no BYE was seen`]
+  const { endedMs, heldMs } = first
   const wireMs = endedMs - caller.answeredMs
   const accepted = last.legs.map(({ callId }) => legs.get(callId)?.acceptedMs ?? -1).filter((atMs) => atMs >= 0)
   // A STOP that the disk never took is lost: the next process goes on with the call, and its other end may hang up later.

@@ -208,7 +208,8 @@ export class MediaChecker implements WireObserver {
     for (const caller of this.#ledger.ends) {
       if (caller.role !== 'caller' || !isTalk(caller)) continue
       const { media } = caller
-      if (media.isEcho) this.#checkHears(caller, caller, caller.answeredMs, caller.endedMs)
+      const heardUntilMs = media.heldMs >= 0 ? Math.min(caller.endedMs, media.heldMs) : caller.endedMs
+      if (media.isEcho) this.#checkHears(caller, caller, caller.answeredMs, heardUntilMs)
       // Of telephones that answered at once, all but one were hung up on.
       const others = caller.key === '' ? [] : (callees.get(caller.key) ?? [])
       const [callee] = others
