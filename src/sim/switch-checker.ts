@@ -82,6 +82,8 @@ export interface LegTimes {
   heldMs: number
   /** When the caller's ACK came, over a way that needs no connection: the call was at rest. */
   atRestMs: number
+  /** When the ACK of its first 2xx came. */
+  ackedMs: number
   /** The switch died while the leg was known. */
   crashed: boolean
   /** It was at rest then, and the disk kept what the switch had written: the next process goes on with it. */
@@ -292,6 +294,7 @@ export class SwitchChecker implements WireObserver {
       if (answered === undefined) return
       answered.done = true
       const leg = this.#leg(message.callId)
+      if (leg.ackedMs < 0) leg.ackedMs = this.#world.nowMs
       if (event.connection === 0 && leg.answeredMs >= 0 && leg.atRestMs < 0) leg.atRestMs = this.#world.nowMs
       return
     }
@@ -357,6 +360,8 @@ export class SwitchChecker implements WireObserver {
       const answered = this.#accepted.get(`${message.callId} ${message.fromTag}`)
       if (leg.endedMs < 0 && isFirst) leg.heldMs = CONNECT_MS
       if (leg.endedMs < 0 && answered?.done === false) leg.heldMs += LIFETIME_MS
+      // It went out when the ACK came: it may have waited for that since the 2xx.
+      if (leg.endedMs < 0 && leg.ackedMs === this.#world.nowMs) leg.heldMs += leg.ackedMs - leg.answeredMs
       this.#ended(message.callId)
       if (answered !== undefined) answered.done = true
     }
@@ -472,6 +477,7 @@ export class SwitchChecker implements WireObserver {
         endedMs: -1,
         heldMs: 0,
         atRestMs: -1,
+        ackedMs: -1,
         crashed: false,
         resumed: false,
         cutOff: false,
