@@ -349,7 +349,7 @@ export class NgSession implements MediaSession, GatewayUser {
       gateway.request(
         { command: 'delete', 'call-id': callId, 'delete-delay': 0 },
         {
-          onReply: (reply) => this.#over(mediaFactsFrom(reply, sideOfTag) ?? known),
+          onReply: (reply) => this.#over(mediaFactsFrom(reply, (tag) => this.#sideOf(tag)) ?? known),
           onNoReply: () => this.#over(known),
         },
       )
@@ -359,7 +359,7 @@ export class NgSession implements MediaSession, GatewayUser {
     }
     gateway.request(
       { command: 'query', 'call-id': callId },
-      { onReply: (reply) => end(mediaFactsFrom(reply, sideOfTag)), onNoReply: () => end(null) },
+      { onReply: (reply) => end(mediaFactsFrom(reply, (tag) => this.#sideOf(tag))), onNoReply: () => end(null) },
     )
   }
 
@@ -370,6 +370,12 @@ export class NgSession implements MediaSession, GatewayUser {
     this.#onFacts = null
     this.#media.onSessionOver(this)
     onFacts?.(media)
+  }
+
+  /** Whose tag it is; null for a branch that did not answer the call. */
+  #sideOf(tag: string): MediaSide | null {
+    const isOther = this.#chosen > 0 && tag !== callerTag && tag !== calleeTag(this.#chosen)
+    return isOther ? null : sideOfTag(tag)
   }
 
   /** The host that the side signals from: as it was last known where a message does not tell. */
