@@ -15,6 +15,7 @@ import { GATEWAY_DEFAULTS, type GatewaySettings } from '#gateway/gateway-setting
 import type { Plane, PlaneSink } from '#gateway/plane.ts'
 import { audioCodecs } from '#host/audio-codecs.ts'
 import { holdDataFolder } from '#host/data-folder.ts'
+import { openSslDtls } from '#host/dtls.ts'
 import { type HostPorts, hostPorts } from '#host/ports.ts'
 import { type CertificatePair, makeCertificate } from '#host/self-signed.ts'
 import { isOrder, type Order, type Question, type Report, type StatusAnswer } from '#host/supervisor-channel.ts'
@@ -74,12 +75,17 @@ export class GatewayProcess implements SignalSink, TimerOwner {
       return startPlaneThread(clock, log, settings, sink, () => this.#onThreadEnded()).plane
     }
     const listen = { listen: control, ...(sources === null ? {} : { sources }) }
-    this.#gateway = new Gateway(this.#ports, this.#settings(certificate, available), listen, {
-      plane,
-      prompts: new GatewayPrompts(join(dataFolder, 'prompts')),
-      onListening: (local) => this.#onListening(local),
-      onListenError: (local, reason) => this.#onListenError(local, reason),
-    })
+    this.#gateway = new Gateway(
+      this.#ports,
+      this.#settings(certificate, openSslDtls(certificate, clock) !== null, available),
+      listen,
+      {
+        plane,
+        prompts: new GatewayPrompts(join(dataFolder, 'prompts')),
+        onListening: (local) => this.#onListening(local),
+        onListenError: (local, reason) => this.#onListenError(local, reason),
+      },
+    )
   }
 
   #onListening(local: NgAddress): void {
@@ -175,7 +181,7 @@ export class GatewayProcess implements SignalSink, TimerOwner {
     return this.#gateway?.table.size ?? 0
   }
 
-  #settings(certificate: CertificatePair, encodings: readonly string[]): GatewaySettings {
+  #settings(certificate: CertificatePair, hasDtls: boolean, encodings: readonly string[]): GatewaySettings {
     const { listen, advertise, ports, dataFolder } = this.#options
     const isWildcard = listen.host === '0.0.0.0' || listen.host === '::'
     const recordingsFolder = join(dataFolder, 'recordings')
@@ -195,7 +201,8 @@ export class GatewayProcess implements SignalSink, TimerOwner {
       ],
       recordingsFolder,
       promptsFolder,
-      fingerprint: new X509Certificate(certificate.certificate).fingerprint256,
+      // What cannot be done is not offered.
+      fingerprint: hasDtls ? new X509Certificate(certificate.certificate).fingerprint256 : null,
       encodings,
     }
   }

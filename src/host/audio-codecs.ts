@@ -48,12 +48,12 @@ class LibraryCodecs implements AudioCodecs {
 
 /**
  * Loads the libraries, once in each thread. One that cannot be loaded takes its encoding out of `available`, with one
- * notice (`codecUnavailable`): nothing else suffers.
+ * notice (`CODEC_UNAVAILABLE`): nothing else suffers.
  */
 export async function audioCodecs(log: Log): Promise<AudioCodecs> {
   const opus = await opusLibrary()
-  if (typeof opus === 'string') log.event('warn', 'codecUnavailable', { encoding: 'OPUS', reason: opus })
+  if (typeof opus === 'string') log.event('warn', 'CODEC_UNAVAILABLE', { encoding: 'OPUS', reason: opus })
   const g729 = g729Library()
-  if (typeof g729 === 'string') log.event('info', 'codecUnavailable', { encoding: 'G729', reason: g729 })
+  if (typeof g729 === 'string') log.event('info', 'CODEC_UNAVAILABLE', { encoding: 'G729', reason: g729 })
   return new LibraryCodecs(typeof opus === 'string' ? null : opus, typeof g729 === 'string' ? null : g729)
 }

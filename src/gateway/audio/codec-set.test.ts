@@ -69,7 +69,7 @@ test('a library that is missing takes its encoding out of what is available, wit
   const missing = ['OPUS', 'G729'].filter((encoding) => !codecs.available.includes(encoding))
   assert.deepEqual(
     notices,
-    missing.map((encoding) => `codecUnavailable ${encoding}`),
+    missing.map((encoding) => `CODEC_UNAVAILABLE ${encoding}`),
   )
   assert.deepEqual(new CodecSet(null).available, ['G722', 'PCMA', 'PCMU', 'L16'])
   assert.equal(new CodecSet(null).encoder('OPUS', '', 48_000), null)
