@@ -1118,6 +1118,15 @@ test('privacy: an anonymous caller is shown to nobody, its identity to trunks on
   }
 })
 
+/** The rest of a media session whose passing is what a test looks at. */
+const IDLE_MEDIA = {
+  serve: () => {},
+  choose: () => {},
+  last: () => null,
+  image: () => null,
+  move: () => false,
+} as const satisfies Partial<MediaSession>
+
 // ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('a broken invariant in one call ends that call alone, with 500 or BYE, and a record that says so (DESIGN §4)', () => {
@@ -1128,11 +1137,7 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
       if (passed > 1) unreachable('broken')
       sink(body)
     },
-    serve: () => {},
-    choose: () => {},
-    last: () => null,
-    image: () => null,
-    move: () => false,
+    ...IDLE_MEDIA,
     release: (onFacts) => onFacts?.(null),
   }
   const rig = new CallRig({ media: { open: () => broken, resume: () => broken, serves: true } })
@@ -1151,11 +1156,7 @@ test('a broken invariant in one call ends that call alone, with 500 or BYE, and 
       if (count > 2) unreachable('broken')
       sink(body)
     },
-    serve: () => {},
-    choose: () => {},
-    last: () => null,
-    image: () => null,
-    move: () => false,
+    ...IDLE_MEDIA,
     release: (onFacts) => onFacts?.(null),
   }
   const up = new CallRig({ media: { open: () => later, resume: () => later, serves: true } }).connect()
@@ -1172,11 +1173,7 @@ test('the offer goes through the media port before any INVITE is sent, and a CAN
     pass: (_description, sink) => {
       give = sink
     },
-    serve: () => {},
-    choose: () => {},
-    last: () => null,
-    image: () => null,
-    move: () => false,
+    ...IDLE_MEDIA,
     release: (onFacts) => onFacts?.(null),
   }
   const rig = new CallRig({ media: { open: () => slow, resume: () => slow, serves: true } })
@@ -1197,11 +1194,7 @@ test('a call that has ended is no longer kept, also while its record waits for t
   let tell: ((media: null) => void) | null = null
   const slow: MediaSession = {
     pass: (description, sink) => sink(description.body),
-    serve: () => {},
-    choose: () => {},
-    last: () => null,
-    image: () => null,
-    move: () => false,
+    ...IDLE_MEDIA,
     release: (onFacts) => {
       tell = onFacts
     },

@@ -8,14 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { Recording } from '#test/interop/audio-judge.ts'
 import { BaresipPhone } from '#test/interop/baresip-phone.ts'
 import { DOMAIN, HOST, udpPort, until } from '#test/interop/carillon-process.ts'
+import { hears, tone } from '#test/interop/hearing.ts'
 import { peer, peers } from '#test/peers.ts'
 
 const { options } = peers('baresip', 'kamailio')
-const HEARD_MS = 15_000
-const PURE = 0.8
 const PROGRAM = join(import.meta.dirname, '../../src/bin/carillon.ts')
 
 /** A program of this test, its output, and its end. */
@@ -94,14 +92,6 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function hears(phone: BaresipPhone, hertz: number): Promise<void> {
-  await until(`${phone.user} hears ${hertz} Hz`, HEARD_MS, () => {
-    const file = phone.heard
-    const second = file === null ? undefined : Recording.read(file)?.lastSecond()
-    return Promise.resolve(second !== undefined && second.power > 10_000 && second.share(hertz) > PURE)
-  })
-}
-
 test('our gateway carries a call of Kamailio: answered, held, resumed, hung up', options, async () => {
   const common = { password: 'none', transport: 'udp', port: sipPort, unregistered: true } as const
   const alice = await BaresipPhone.start(folder, { ...common, user: 'alice', toneHz: 440 })
@@ -111,14 +101,14 @@ test('our gateway carries a call of Kamailio: answered, held, resumed, hung up',
     await bob.event('CALL_INCOMING')
     bob.command('accept')
     await alice.event('CALL_ESTABLISHED')
-    await hears(alice, 700)
-    await hears(bob, 440)
+    await hears(alice, '700 Hz', tone(700))
+    await hears(bob, '440 Hz', tone(440))
     alice.command('hold')
     await bob.printed(/a=sendonly/)
     alice.command('resume')
     await bob.printed(/a=sendonly[\s\S]*a=sendrecv/)
-    await hears(alice, 700)
-    await hears(bob, 440)
+    await hears(alice, '700 Hz', tone(700))
+    await hears(bob, '440 Hz', tone(440))
     alice.command('hangup')
     await bob.event('CALL_CLOSED')
     assert.doesNotMatch(kamailio.said(), /ERROR: rtpengine/)

@@ -6,14 +6,12 @@ import { after, before, test } from 'node:test'
 import { Recording } from '#test/interop/audio-judge.ts'
 import { BaresipPhone, type PhoneOptions } from '#test/interop/baresip-phone.ts'
 import { DOMAIN, udpPort, until } from '#test/interop/carillon-process.ts'
+import { HEARD_MS, hears, PURE, tone } from '#test/interop/hearing.ts'
 import { ALICE, BOB, Rig } from '#test/interop/rig.ts'
 import { peers } from '#test/peers.ts'
 
 const { options } = peers('baresip', 'tshark')
 const ALGORITHMS = 'algorithms: [SHA-256, MD5]'
-const HEARD_MS = 15_000
-/** The share of the power in a second of audio that makes a tone. */
-const PURE = 0.8
 let rig: Rig
 
 before(async () => {
@@ -51,23 +49,6 @@ async function phones(
     for (const phone of started) await phone.stop()
   }
 }
-
-/** Waits until the last second that a telephone heard is what `wanted` says. */
-async function hears(phone: BaresipPhone, what: string, wanted: (second: Recording) => boolean): Promise<void> {
-  let seen = 'nothing'
-  await until(`${phone.user} hears ${what}`, HEARD_MS, () => {
-    const file = phone.heard
-    const second = file === null ? undefined : Recording.read(file)?.lastSecond()
-    if (second === undefined) return Promise.resolve(false)
-    const shares = [440, 700, 1_004].map((hertz) => `${hertz} Hz ${second.share(hertz).toFixed(2)}`)
-    seen = `power ${second.power.toFixed(0)}, ${shares.join(', ')}`
-    return Promise.resolve(wanted(second))
-  }).catch((error: unknown) => {
-    throw new Error(`${String(error)}; heard ${seen}`)
-  })
-}
-
-const tone = (hertz: number) => (second: Recording) => second.power > 10_000 && second.share(hertz) > PURE
 
 test('600 is an echo: a telephone hears itself', options, async () => {
   await phones([{ toneHz: 440 }], async (alice) => {

@@ -3,16 +3,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { Recording } from '#test/interop/audio-judge.ts'
 import { BaresipPhone } from '#test/interop/baresip-phone.ts'
 import { DOMAIN, udpPort, until } from '#test/interop/carillon-process.ts'
+import { hears, tone } from '#test/interop/hearing.ts'
 import { ALICE, BOB, Rig } from '#test/interop/rig.ts'
 import { RtpengineProcess } from '#test/interop/rtpengine-process.ts'
 import { peers } from '#test/peers.ts'
 
 const { options } = peers('baresip', 'tshark', 'rtpengine')
-const HEARD_MS = 15_000
-const PURE = 0.8
 let rig: Rig
 let rtpengine: RtpengineProcess
 
@@ -28,14 +26,6 @@ after(async () => {
   await rtpengine.stop()
 })
 
-async function hears(phone: BaresipPhone, hertz: number): Promise<void> {
-  await until(`${phone.user} hears ${hertz} Hz`, HEARD_MS, () => {
-    const file = phone.heard
-    const second = file === null ? undefined : Recording.read(file)?.lastSecond()
-    return Promise.resolve(second !== undefined && second.power > 10_000 && second.share(hertz) > PURE)
-  })
-}
-
 test('rtpengine carries a call: answered, held, resumed, hung up, and nothing of it is left', options, async () => {
   const port = rig.carillon.ports.udp
   const alice = await BaresipPhone.start(rig.folder, { ...ALICE, transport: 'udp', port, toneHz: 440 })
@@ -47,14 +37,14 @@ test('rtpengine carries a call: answered, held, resumed, hung up, and nothing of
     await bob.event('CALL_INCOMING')
     bob.command('accept')
     await alice.event('CALL_ESTABLISHED')
-    await hears(alice, 700)
-    await hears(bob, 440)
+    await hears(alice, '700 Hz', tone(700))
+    await hears(bob, '440 Hz', tone(440))
     alice.command('hold')
     await bob.printed(/a=sendonly/)
     alice.command('resume')
     await bob.printed(/a=sendonly[\s\S]*a=sendrecv/)
-    await hears(alice, 700)
-    await hears(bob, 440)
+    await hears(alice, '700 Hz', tone(700))
+    await hears(bob, '440 Hz', tone(440))
     alice.command('hangup')
     await bob.event('CALL_CLOSED')
     const stop = await rig.carillon.cdr('STOP', (cdr) => cdr.type === 'STOP')
